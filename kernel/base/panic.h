@@ -1,0 +1,13 @@
+/* The end of the hypervisor: a host bug, never a guest's doing. */
+#pragma once
+#include "kernel/lib/types.h"
+
+/* Print the message, this CPU's registers and a symbolised backtrace, the line "MOTE: verdict=panic code=5", stop all
+ * other CPUs and end the machine through the registered power hook (test exit code 5). Any context. */
+NORETURN void panic(const char *format, ...) PRINTF_LIKE(1, 2);
+
+/* panic() unless cond; for host invariants only, never for anything a guest or module can influence. */
+#define ASSERT(cond) ((cond) ? (void)0 : panic("%s:%d: %s", __FILE__, __LINE__, #cond))
+
+/* Registered by kernel/power: how to end the machine after a panic. */
+void panic_set_end(NORETURN void (*end)(void));

@@ -1,0 +1,32 @@
+/* What every CPU owns. */
+#pragma once
+#include "kernel/lib/cpuset.h"
+#include "kernel/lib/types.h"
+#include <arch/percpu.h>
+
+struct vcpu;
+struct task;
+
+struct percpu {
+    struct percpu *self;          /* first: arch code reaches it in one load */
+    u32 id;                       /* 0..CPU_MAX-1, dense, boot CPU is 0 */
+    u32 hw_id;                    /* the interrupt controller's id of this CPU */
+    bool online;
+    bool resched;                 /* set from IRQ context: the running task should return */
+    struct vcpu *current_vcpu;    /* bound here, or NULL */
+    struct task *current_task;
+    u64 ticks;                    /* host timer interrupts taken */
+    struct arch_percpu arch;
+};
+
+/* The calling CPU's area; stable while interrupts are off or the code cannot migrate (nothing in Mote migrates). */
+static inline struct percpu *percpu(void)
+{
+    return arch_percpu_self();
+}
+
+/* The area of CPU id, or NULL when no such CPU is present. */
+struct percpu *percpu_of(u32 id);
+
+/* Number of CPUs present (online or not): ids are 0..count-1. */
+u32 percpu_count(void);

@@ -1,0 +1,37 @@
+/* The scheduler: a run queue of tasks per CPU. A task is a function that runs for at most a slice and returns; there are
+ * no kernel threads and nothing is preempted but guests. */
+#pragma once
+#include "kernel/lib/cpuset.h"
+#include "kernel/lib/list.h"
+#include "kernel/lib/types.h"
+
+enum task_verdict {
+    TASK_AGAIN, /* runnable: back to the tail of the queue */
+    TASK_BLOCK, /* sleep until sched_wake(); a wake-up that came during run() is not lost */
+    TASK_EXIT,  /* never run again; sched forgets the task before run() of another begins */
+};
+
+#define SCHED_SLICE_NS 1000000ULL
+
+struct task {
+    const char *name;
+    enum task_verdict (*run)(struct task *task, u64 slice_end_ns); /* IRQs on; return when percpu()->resched is set */
+    void (*exited)(struct task *task); /* called once after TASK_EXIT, on the task's CPU; may free the task; may be NULL */
+    void *arg;
+    struct cpuset affinity; /* CPUs that may run it */
+    u32 cpu;                /* the CPU whose queue holds it */
+    u32 state;              /* sched.c's */
+    bool wake_pending;
+    u64 run_ns;             /* time it ran */
+    struct list link;
+};
+
+/* Put a new task, runnable, on the least loaded online CPU of its affinity. Returns 0 or -E_INVAL (no such CPU). */
+MUST_CHECK int sched_add(struct task *task);
+
+/* Make a blocked task runnable and kick its CPU when that is needed; for a running task, note the wake-up and kick.
+ * Any context but NMI. Wake-ups may be spurious. */
+void sched_wake(struct task *task);
+
+/* The idle and run loop of the calling CPU; waits with interrupts on when nothing is runnable. */
+NORETURN void sched_loop(void);

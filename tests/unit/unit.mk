@@ -1,0 +1,32 @@
+# Host unit tests (cmocka, ASan, UBSan) and fuzz targets (libFuzzer). Each tests/unit/test_NAME.c and
+# tests/fuzz/fuzz_NAME.c names the pure modules that it is linked with in a line of the form
+#   /* units: mm/frame.c kernel/lib/fmt.c */
+HOST_CC ?= gcc
+HOST_FLAGS := -std=gnu17 -g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all \
+	-Wall -Wextra -Werror -I. -Ikernel/$(ARCH) -Ivcpu/$(ARCH) -DMOTE_HOST=1
+UNIT_TESTS := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
+FUZZERS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+unit_sources = $(shell sed -n 's,^/\* units: \(.*\) \*/.*,\1,p' $(1))
+UNIT_HEADERS := $(shell find boot kernel mm vcpu vm tests/unit -name '*.h' -o -name '*.def')
+FUZZ_RUNS ?= 20000
+
+define unit_rule
+$(BUILD)/unit/$(1): tests/unit/$(1).c tests/unit/host.c $(call unit_sources,tests/unit/$(1).c) $(UNIT_HEADERS)
+	@mkdir -p $(BUILD)/unit
+	$(HOST_CC) $(HOST_FLAGS) $$(filter %.c,$$^) -lcmocka -o $$@
+endef
+define fuzz_rule
+$(BUILD)/fuzz/$(1): tests/fuzz/$(1).c tests/unit/host.c $(call unit_sources,tests/fuzz/$(1).c) $(UNIT_HEADERS)
+	@mkdir -p $(BUILD)/fuzz
+	clang $(HOST_FLAGS) -fsanitize=fuzzer $$(filter %.c,$$^) -o $$@
+endef
+$(foreach t,$(UNIT_TESTS),$(eval $(call unit_rule,$(t))))
+$(foreach t,$(FUZZERS),$(eval $(call fuzz_rule,$(t))))
+
+.PHONY: unit fuzz
+unit: $(addprefix $(BUILD)/unit/,$(UNIT_TESTS))
+	@set -e; for t in $^; do echo "== $$t"; $$t; done
+
+fuzz: $(addprefix $(BUILD)/fuzz/,$(FUZZERS))
+	@set -e; for t in $^; do echo "== $$t"; mkdir -p $$t.corpus; \
+	$$t -runs=$(FUZZ_RUNS) -max_len=8192 -seed=1 -verbosity=0 -rss_limit_mb=4096 $$t.corpus; done

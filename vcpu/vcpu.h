@@ -1,0 +1,110 @@
+/* The vCPU: identity, state machine, requests, and the run call. Architecture-neutral.
+ *
+ *   Created -setup-> Free -bind-> Ready -run-> Running -exit-> Ready -unbind-> Free
+ *                                               Running -halt-> Blocked -event-> Ready
+ *   any -fault-> Invalid -reset-> Free
+ *
+ * Ownership: only the CPU to which a vCPU is bound touches v->arch. Everybody else sets a bit in `requests` and kicks. */
+#pragma once
+#include "kernel/lib/cpuset.h"
+#include "kernel/lib/types.h"
+#include "mm/pt.h"
+#include "vcpu/backend.h"
+#include "vcpu/exit.h"
+#include "vcpu/irqchip.h"
+#include <arch/vcpu_arch.h>
+
+#define VCPU_STATE_LIST(X) X(CREATED) X(FREE) X(READY) X(RUNNING) X(BLOCKED) X(INVALID)
+enum vcpu_state {
+#define VCPU_STATE_ENUM(name) VCPU_##name,
+    VCPU_STATE_LIST(VCPU_STATE_ENUM)
+#undef VCPU_STATE_ENUM
+    VCPU_STATES
+};
+
+/* Requests: set by anybody with vcpu_request(), consumed by the owner before entry. */
+#define VCPU_REQ_EVENT BIT32(0) /* look at the interrupt chip */
+#define VCPU_REQ_NMI BIT32(1)
+#define VCPU_REQ_FLUSH BIT32(2) /* guest translations */
+#define VCPU_REQ_STOP BIT32(3)  /* leave vcpu_run() with KICKED and stay out until the VM layer clears it */
+
+/* How a vCPU reaches its VM: supplied at create, called on the owning CPU, IRQs on or off. */
+struct vcpu_mem_ops {
+    int (*ram_read)(void *ctx, gpa_t gpa, void *buf, size_t len);        /* 0 or -E_FAULT: not RAM */
+    int (*ram_write)(void *ctx, gpa_t gpa, const void *buf, size_t len); /* 0 or -E_FAULT: not RAM, or read-only */
+    void (*mmio)(void *ctx, gpa_t gpa, u8 size, bool write, u64 *value); /* size 1,2,4,8; unclaimed reads give all ones */
+    void (*pio)(void *ctx, u16 port, u8 size, bool write, u32 *value);
+};
+
+struct vcpu_config {
+    u32 vm_id;
+    u32 id; /* index inside the VM */
+    u16 frame_owner;
+    struct cpuset affinity;
+    struct pt *stage2;
+    const struct vcpu_mem_ops *mem;
+    const struct irqchip_ops *chip_ops; /* may be NULL: no interrupt chip */
+    void *ctx;                          /* for mem */
+    void *chip;                         /* for chip_ops */
+    void (*wake)(struct vcpu *v);       /* called by vcpu_request() when a Blocked vCPU got an event; any CPU */
+};
+
+struct vcpu {
+    struct vcpu_config config;
+    const struct vcpu_backend *backend;
+    u32 state;    /* enum vcpu_state; written by the owner, read by anybody */
+    u32 cpu;      /* while bound: where; else CPU_MAX */
+    u32 last_cpu; /* where it was bound last; CPU_MAX at first */
+    u32 requests; /* atomic */
+    u64 exit_counts[VCPU_EXIT_KINDS];
+    u64 exits; /* hardware exits in all, those handled inside included */
+    const char *invalid_reason;
+    struct vcpu_arch arch;
+};
+
+/* Choose the backend by asking each one's probe(); called once at boot. Returns 0, or -E_NOSYS after printing one line
+ * per backend that names what is missing. Prints vendor, revision, tags and stage-2 levels otherwise. */
+MUST_CHECK int vcpu_backend_select(void);
+const struct vcpu_backend *vcpu_backend(void);
+const struct vcpu_caps *vcpu_backend_caps(void);
+
+/* Created. v is zeroed memory of the caller's. */
+void vcpu_create(struct vcpu *v, const struct vcpu_config *config);
+/* Created -> Free: control block allocated, registers at the architectural reset. 0, -E_STATE, -E_NOMEM. */
+MUST_CHECK int vcpu_setup(struct vcpu *v);
+/* Free -> Ready on the calling CPU. 0; -E_STATE; -E_BUSY (this CPU has another bound); -E_RANGE (outside the affinity). */
+MUST_CHECK int vcpu_bind(struct vcpu *v);
+/* Ready or Blocked or Invalid, bound here -> Free (a Blocked one stays Blocked, an Invalid one Invalid, but unbound). 0 or -E_STATE. */
+MUST_CHECK int vcpu_unbind(struct vcpu *v);
+/* Blocked -> Ready when an event waits. true when it is Ready now. Owner CPU. */
+bool vcpu_try_unblock(struct vcpu *v);
+/* Ready -> Running -> Ready/Blocked/Invalid. Enters the guest until an exit that the VM layer must serve. IRQs on at call
+ * and return. 0 with *exit filled, or -E_STATE (nothing changed). */
+MUST_CHECK int vcpu_run(struct vcpu *v, struct vcpu_exit *exit);
+/* Any unbound state but Created -> Free, registers at the architectural reset, requests cleared. 0 or -E_STATE. */
+MUST_CHECK int vcpu_reset(struct vcpu *v);
+/* Any -> Invalid, with a reason (static string). */
+void vcpu_invalidate(struct vcpu *v, const char *reason);
+/* Release everything. Must be unbound. -> Created. 0 or -E_STATE. */
+MUST_CHECK int vcpu_destroy(struct vcpu *v);
+
+/* Complete the exit that vcpu_run() returned: merge IN data or the hypercall result by width, advance. Owner CPU. */
+void vcpu_finish(struct vcpu *v, struct vcpu_exit *exit);
+/* Execute the instruction at the PC in software (MMIO, string I/O) through config.mem. Returns 0 (done or a guest
+ * exception is queued), -E_NOSYS (no such instruction in the emulator; the VM must be stopped), with at most a bounded
+ * number of string iterations per call (then the PC stays). Owner CPU. */
+MUST_CHECK int vcpu_emulate(struct vcpu *v);
+/* Guest virtual to physical as the guest sees it now. 0 or -E_FAULT. Owner CPU, or while stopped. */
+MUST_CHECK int vcpu_translate(struct vcpu *v, gva_t va, gpa_t *out);
+/* Raise request bits and make the owner notice: kick when in guest, wake when Blocked. Any context but NMI. */
+void vcpu_request(struct vcpu *v, u32 requests);
+/* Put the registers of `entry` (see <arch/vcpu_arch.h>) into an unbound vCPU. 0 or -E_STATE. */
+MUST_CHECK int vcpu_set_entry(struct vcpu *v, const struct vcpu_entry *entry);
+/* Log registers, control state, last exit: for crash reports. Owner CPU or stopped. Lines start with "vm=<name> ". */
+void vcpu_dump(struct vcpu *v, const char *vm_name);
+/* The PC, for event lines. */
+u64 vcpu_pc(struct vcpu *v);
+
+const char *vcpu_state_name(u32 state);
+/* Is from -> to in the one table of legal moves? */
+bool vcpu_move_legal(u32 from, u32 to);

@@ -1,0 +1,147 @@
+/* What VMX and SVM share: the decoded hardware exit, and the policy code that ends it. A backend's run() fills a
+ * struct x86_exit and returns through x86_exit_handle(). Policy (CPUID, MSR, CR, XCR0) is const data behind this. */
+#pragma once
+#include "vcpu/vcpu.h"
+
+#define X86_EXIT_LIST(X)                                                                                               \
+    X(INTR)         /* host interrupt: ends as KICKED */                                                               \
+    X(NMI)          /* host NMI, already delivered to the host by the backend */                                       \
+    X(EXCEPTION)    /* exception.*: only those the backend intercepts (#DB/#AC loops, #UD none, #MC) */                \
+    X(INTR_WINDOW) X(NMI_WINDOW)                                                                                       \
+    X(IRET)         /* SVM: NMI unblocking */                                                                          \
+    X(CPUID) X(HLT) X(PAUSE) X(MSR_READ) X(MSR_WRITE)                                                                  \
+    X(CR)           /* cr.*; when !cr.decoded the instruction is decoded from memory */                                \
+    X(DR) X(XSETBV)                                                                                                    \
+    X(IO)           /* io.* */                                                                                         \
+    X(NPF)          /* npf.* */                                                                                        \
+    X(HYPERCALL)                                                                                                       \
+    X(INVLPG) X(RDTSC) X(RDTSCP) X(RDPMC) X(INVD) X(WBINVD) X(MONITOR) X(MWAIT)                                        \
+    X(TASK_SWITCH)  /* task.* */                                                                                       \
+    X(UD)           /* an instruction the guest may not have: #UD */                                                   \
+    X(SHUTDOWN)     /* triple fault */                                                                                 \
+    X(INIT) X(SIPI)                                                                                                    \
+    X(TIMER)        /* VMX preemption timer: as INTR */                                                                \
+    X(NOTHING)      /* the backend repaired something itself: enter again */                                           \
+    X(ENTRY_FAILED) X(UNKNOWN)
+
+enum x86_exit_code {
+#define X86_EXIT_ENUM(name) X86_EXIT_##name,
+    X86_EXIT_LIST(X86_EXIT_ENUM)
+#undef X86_EXIT_ENUM
+    X86_EXIT_CODES
+};
+
+struct x86_exit {
+    enum x86_exit_code code;
+    u8 insn_len;          /* from hardware; 0 = unknown, decode when needed (x86_insn_len()) */
+    u64 hw_reason;        /* raw, for reports */
+    u64 qual, detail;     /* raw qualification / EXITINFO1, EXITINFO2 */
+    union {
+        struct { u8 vector; bool has_error; u32 error; u64 cr2; } exception;
+        struct { u8 cr; bool decoded, write; u8 kind; /* enum x86_cr_kind */ u8 gpr; u16 lmsw; } cr;
+        struct { u8 dr; bool decoded, write; u8 gpr; } dr;
+        struct { u16 port; u8 size; bool write, string, rep; u64 next_rip; /* 0 = use insn_len */ } io;
+        struct { gpa_t gpa; u32 flags; /* NPF_* */ } npf;
+        struct { u16 selector; u8 source; /* 0 CALL 1 IRET 2 JMP 3 gate */ bool has_error; u32 error; } task;
+    };
+};
+enum x86_cr_kind { X86_CR_MOV, X86_CR_CLTS, X86_CR_LMSW, X86_CR_SMSW };
+
+/* --- registers ------------------------------------------------------------------------------------------------- */
+
+/* Make the groups valid in v->arch and return it. */
+static inline struct vcpu_arch *x86_regs(struct vcpu *v, u32 groups)
+{
+    if ((groups & ~v->arch.valid) != 0) {
+        v->backend->regs_fetch(v, groups & ~v->arch.valid);
+    }
+    return &v->arch;
+}
+
+/* The groups in v->arch were changed (all their members are valid): flush them before the next entry. */
+static inline void x86_regs_changed(struct vcpu *v, u32 groups)
+{
+    v->arch.valid |= groups;
+    v->arch.dirty |= groups;
+}
+
+/* The ONE place where the PC moves: adds len to RIP (truncated to 32 or 16 bits outside 64-bit code), clears the
+ * interrupt shadow and RFLAGS.RF. */
+void x86_advance(struct vcpu *v, u8 len);
+
+/* --- around an entry: called by both backends' run() ------------------------------------------------------------- */
+
+/* Requests, stage-2 generation, re-injection, exception, NMI, interrupt by priority, windows. IRQs off. Called once
+ * before the entry, before dirty groups are flushed (it may dirty some). */
+void x86_before_entry(struct vcpu *v);
+
+/* A hardware event whose delivery was interrupted by the exit (IDT-vectoring info, EXITINTINFO): deliver it again, merged
+ * by the double-fault rules when the exit itself leads to an exception. */
+void x86_event_interrupted(struct vcpu *v, const struct vcpu_event *event);
+
+/* Dispatch by code through one table. Fills *exit (kind NONE when the guest can go on). */
+void x86_exit_handle(struct vcpu *v, const struct x86_exit *xe, struct vcpu_exit *exit);
+
+/* --- events -------------------------------------------------------------------------------------------------------- */
+
+/* Queue an exception by the rules of SDM 6.15 table 6-5: contributory pairs become #DF, a fault during #DF a triple
+ * fault (then *exit is SHUTDOWN, when exit is not NULL). */
+void x86_raise(struct vcpu *v, u8 vector, bool has_error, u32 error);
+void x86_raise_gp(struct vcpu *v);  /* #GP(0) */
+void x86_raise_ud(struct vcpu *v);
+void x86_raise_pf(struct vcpu *v, gva_t va, u32 error);
+
+/* --- policy, pure functions over v->arch: also built on the host ---------------------------------------------------- */
+
+/* The CPUID allow-list: what the guest sees for leaf/subleaf. host(leaf, subleaf, out) supplies hardware values. */
+struct x86_cpuid { u32 eax, ebx, ecx, edx; };
+void x86_cpuid_guest(struct vcpu *v, u32 leaf, u32 subleaf, struct x86_cpuid *out);
+
+/* MSR table: 0, or -E_GUEST = the guest gets #GP(0). Logs an unlisted MSR once, rate-limited. */
+MUST_CHECK int x86_msr_read(struct vcpu *v, u32 msr, u64 *value);
+MUST_CHECK int x86_msr_write(struct vcpu *v, u32 msr, u64 value);
+/* true when the guest may access this MSR without an exit (same for both vendors; backends fill bitmaps from it). */
+bool x86_msr_passthrough(u32 msr, bool write);
+
+/* Control registers: apply a guest write by the architecture's rules. 0 or -E_GUEST (#GP(0)). */
+MUST_CHECK int x86_cr0_write(struct vcpu *v, u64 value);
+MUST_CHECK int x86_cr3_write(struct vcpu *v, u64 value);
+MUST_CHECK int x86_cr4_write(struct vcpu *v, u64 value);
+MUST_CHECK int x86_cr8_write(struct vcpu *v, u64 value);
+MUST_CHECK int x86_efer_write(struct vcpu *v, u64 value);
+MUST_CHECK int x86_xcr0_write(struct vcpu *v, u32 index, u64 value);
+/* CR0 and CR4 bits that the guest may set at all (by CPUID); everything else is #GP or ignored by rule. */
+u64 x86_cr4_allowed(void);
+u64 x86_efer_allowed(void);
+
+/* Registers at the architectural reset (SDM table 10-1) into v->arch; all groups dirty. */
+void x86_reset_regs(struct vcpu *v);
+
+/* --- FPU and other state switched by software when the vCPU on a CPU changes ---------------------------------------- */
+MUST_CHECK int x86_fpu_init(struct vcpu *v);
+void x86_fpu_fini(struct vcpu *v);
+/* Called by load()/unload() of both backends: XSAVE state, XCR0, DR0-3, DR6, CR2-independent MSRs (TSC_AUX). */
+void x86_state_load(struct vcpu *v);
+void x86_state_unload(struct vcpu *v);
+
+/* --- guest memory through the guest's own page tables ---------------------------------------------------------------- */
+#define X86_ACCESS_WRITE BIT32(1)
+#define X86_ACCESS_USER BIT32(2)
+#define X86_ACCESS_FETCH BIT32(4)
+
+struct x86_walk_result {
+    gpa_t gpa;
+    u64 page_size;
+    u32 fault_error; /* #PF error code when the walk failed */
+};
+/* Walk the guest's page tables for va with X86_ACCESS_*. Non-paged modes are identity. 0, or -E_FAULT with
+ * fault_error set. Sets A/D bits as hardware would when set_ad. Bounded; a table outside RAM is -E_FAULT. */
+MUST_CHECK int x86_walk(struct vcpu *v, gva_t va, u32 access, bool set_ad, struct x86_walk_result *out);
+
+/* Read guest-linear memory; 0 or -E_FAULT; *fault (may be NULL) receives the #PF details. */
+MUST_CHECK int x86_read_linear(struct vcpu *v, gva_t va, void *buf, size_t len, u32 access);
+
+/* Fetch up to 15 bytes at CS:RIP. Returns the number fetched (0 when not even one byte is readable). */
+size_t x86_fetch_insn(struct vcpu *v, u8 buf[15]);
+/* Length of the instruction at CS:RIP by decoding; 0 when it cannot be decoded. */
+u8 x86_insn_len(struct vcpu *v);

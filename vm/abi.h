@@ -1,0 +1,22 @@
+/* Mote's guest ABI: hypercall numbers and errors. Self-contained: guests may include it (C and, by its macros, NASM-like
+ * tools). VMCALL or VMMCALL; number in RAX; arguments in RDI RSI RDX RCX R8 R9; result in RAX. Ring 0 only. Below
+ * MOTE_HC_FIRST lie KVM's numbers with KVM's registers (RBX RCX RDX RSI). */
+#pragma once
+
+#define MOTE_HC_FIRST 0x4D540000
+#define MOTE_HC_VERSION 0x4D540000 /* -> interface version, 1 */
+#define MOTE_HC_EXIT 0x4D540001    /* RDI = exit code 0..255: the VM stops with this verdict; does not return */
+#define MOTE_HC_ECHO 0x4D540002    /* six arguments -> a + 3*b + 5*c + 7*d + 11*e + 13*f (mod 2^64) */
+#define MOTE_HC_PUTC 0x4D540003    /* RDI = byte for this VM's console */
+#define MOTE_HC_VM_ID 0x4D540004   /* -> this VM's number */
+#define MOTE_HC_TIME_NS 0x4D540005 /* -> host monotonic ns */
+
+/* Results, as signed numbers in RAX; KVM's own -KVM_ENOSYS (-1000) answers an unknown number of either range. */
+#define MOTE_ENOSYS (-1000)
+#define MOTE_EPERM (-1)
+#define MOTE_EINVAL (-22)
+
+/* I/O port: a byte written here ends the VM with that exit code. */
+#define MOTE_PORT_EXIT 0xF4
+/* I/O port: a byte written here goes to the VM's console, as in other emulators. */
+#define MOTE_PORT_DEBUG 0xE9

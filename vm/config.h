@@ -1,0 +1,63 @@
+/* What the user asked for: one table of keys, parsed from the hypervisor line and the module lines. Pure; fuzzed. */
+#pragma once
+#include "kernel/lib/cpuset.h"
+#include "kernel/lib/types.h"
+
+#define VM_NAME_MAX 32U
+#define VM_CMDLINE_MAX 2048U
+#define VM_MODULES_MAX 16U
+#define VM_MAX 64U
+#define CONFIG_WHY_MAX 160U
+
+enum vm_role { ROLE_KERNEL, ROLE_INITRD, ROLE_MODULE };
+enum vm_type { VM_TYPE_AUTO, VM_TYPE_LINUX, VM_TYPE_MB2, VM_TYPE_MB1, VM_TYPE_ELF, VM_TYPE_FLAT };
+enum vm_mode { VM_MODE_AUTO, VM_MODE_REAL, VM_MODE_PROT, VM_MODE_LONG };
+enum on_idle { ON_IDLE_HALT, ON_IDLE_POWEROFF, ON_IDLE_REBOOT, ON_IDLE_EXIT_CODE, ON_IDLE_EXIT_VM };
+
+struct vm_module {
+    enum vm_role role;
+    u32 boot_module; /* index into boot_info.modules */
+    const char *cmdline; /* what followed " -- ", inside the module's own string; "" when absent */
+};
+
+struct vm_config {
+    char name[VM_NAME_MAX];
+    u64 mem_bytes;    /* default 64 MiB */
+    u32 vcpus;        /* default 1 */
+    struct cpuset pin; /* default: all */
+    bool pinned;
+    enum vm_type type;
+    enum vm_mode mode;
+    bool has_load, has_entry;
+    u64 load, entry;
+    u64 timeout_ns;   /* 0 = none */
+    bool require;
+    struct vm_module modules[VM_MODULES_MAX]; /* [0] is the kernel */
+    u32 module_count;
+    bool bad;         /* has an error: is not started */
+};
+
+struct mote_config {
+    u32 log_level;      /* enum log_level */
+    bool console_none;
+    u16 console_port;   /* COM port base for console=comN */
+    u32 console_baud;
+    enum on_idle on_idle;
+    u32 on_idle_code;
+    bool strict;
+    u8 escape;
+    u32 cpus;           /* 0 = all */
+    bool selftest;
+    char focus[VM_NAME_MAX];
+    struct vm_config vms[VM_MAX];
+    u32 vm_count;
+    u32 errors;
+};
+
+/* One complaint: which module (-1: the hypervisor line), which VM ("" unknown), which key, and why, with a hint. */
+typedef void (*config_report)(void *ctx, int module, const char *vm, const char *key, const char *why);
+
+/* Parse everything: cmdline and one string per module, in order. Never fails as a whole: what is wrong is reported
+ * through report, marks its VM bad, and is counted in errors. out is large: allocate it from frames. */
+void config_parse(const char *cmdline, const char *const *modules, u32 module_count, config_report report, void *ctx,
+                  struct mote_config *out);

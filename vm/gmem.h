@@ -1,0 +1,39 @@
+/* Guest physical memory: RAM and ROM regions of a VM, backed by host frames, mapped in stage 2. */
+#pragma once
+#include "kernel/lib/types.h"
+#include "mm/pt.h"
+
+#define GMEM_BLOCKS_MAX 1024U
+#define GMEM_WRITABLE BIT32(0)
+#define GMEM_EXECUTABLE BIT32(1)
+#define GMEM_RAM (GMEM_WRITABLE | GMEM_EXECUTABLE)
+
+struct gmem_block {
+    u64 gpa;
+    hpa_t hpa;
+    u8 order; /* frames: 2^order */
+    u32 flags;
+};
+
+struct gmem {
+    struct pt stage2;
+    struct gmem_block blocks[GMEM_BLOCKS_MAX]; /* sorted by gpa */
+    u32 count;
+    u16 owner;
+    u64 bytes;
+};
+
+MUST_CHECK int gmem_init(struct gmem *mem, const struct pt_format *format, u16 owner);
+/* Free all memory and tables. No vCPU may use it. */
+void gmem_destroy(struct gmem *mem);
+/* Allocate zeroed memory for [gpa, gpa+len) (4 KiB aligned), largest blocks first, and map it.
+ * 0, -E_NOMEM (nothing stays), -E_OVERLAP, -E_INVAL. */
+MUST_CHECK int gmem_add(struct gmem *mem, u64 gpa, u64 len, u32 flags);
+/* Copy; the whole range must be RAM: 0 or -E_FAULT (nothing copied). Write also refuses read-only blocks. Any CPU. */
+MUST_CHECK int gmem_read(const struct gmem *mem, gpa_t gpa, void *buf, size_t len);
+MUST_CHECK int gmem_write(struct gmem *mem, gpa_t gpa, const void *buf, size_t len);
+/* As gmem_write() but also into read-only blocks: for loaders only. */
+MUST_CHECK int gmem_load(struct gmem *mem, gpa_t gpa, const void *buf, size_t len);
+MUST_CHECK int gmem_zero(struct gmem *mem, gpa_t gpa, u64 len);
+/* Is the whole range RAM? */
+bool gmem_contains(const struct gmem *mem, gpa_t gpa, u64 len);
