@@ -4,13 +4,14 @@
 
 #define BUS_RANGES_MAX 64U
 
-/* Serve one access, addr relative to the range's base; size 1, 2, 4 or 8. For reads set *value (bits above size are
- * ignored). Runs on a vCPU's CPU, IRQs on; takes the device's own lock. */
+/* Serve one access, offset relative to the range's base; size is a power of two up to the range's width. For reads set
+ * *value (bits above size are ignored). Runs on a vCPU's CPU, IRQs on; takes the device's own lock. */
 typedef void (*bus_handler)(void *device, u64 offset, u8 size, bool write, u64 *value);
 
 struct bus_range {
     u64 base;
     u64 len;
+    u8 width; /* widest access the device understands: 1, 2, 4, 8; a wider one is split, low address first */
     bus_handler handler;
     void *device;
 };
@@ -20,9 +21,9 @@ struct bus {
     u32 count;
 };
 
-/* Claim [base, base+len). 0, -E_OVERLAP, -E_NOMEM (table full), -E_INVAL. Before the VM runs. */
-MUST_CHECK int bus_add(struct bus *bus, u64 base, u64 len, bus_handler handler, void *device);
+/* Claim [range->base, +len). 0, -E_OVERLAP, -E_NOMEM (table full), -E_INVAL (wraps, empty, bad width). Before the VM runs. */
+MUST_CHECK int bus_add(struct bus *bus, const struct bus_range *range);
 
-/* Serve an access. An unclaimed read, or one that leaves its range, gives all ones; such writes are dropped. Returns
- * whether a device claimed it. Lock-free. */
+/* Serve an access of 1, 2, 4 or 8 bytes. Bytes that no range claims read as ones and ignore writes; an access that is
+ * wider than its range's width, or that leaves its range, is split. Returns whether any byte was claimed. Lock-free. */
 bool bus_access(const struct bus *bus, u64 addr, u8 size, bool write, u64 *value);
