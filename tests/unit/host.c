@@ -1,10 +1,15 @@
 /* What the host build puts in place of the kernel's base: locks that check pairing, a log that is kept, a panic that
  * fails the test. */
 #include "tests/unit/host.h"
+#include "kernel/base/percpu.h"
+#include <arch/cpu.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 u64 physmap_base;
+bool host_irqs_on = true;
+static struct percpu host_cpu0;
+struct percpu *host_percpu = &host_cpu0;
 char host_log[65536];
 size_t host_log_len;
 

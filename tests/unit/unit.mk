@@ -3,7 +3,7 @@
 #   /* units: mm/frame.c kernel/lib/fmt.c */
 HOST_CC ?= gcc
 HOST_FLAGS := -std=gnu17 -g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all \
-	-Wall -Wextra -Werror -I. -Ikernel/$(ARCH) -Ivcpu/$(ARCH) -DMOTE_HOST=1
+	-Wall -Wextra -Werror -I. -Itests/unit/include -Ikernel/$(ARCH) -Ivcpu/$(ARCH) -DMOTE_HOST=1
 UNIT_TESTS := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 unit_sources = $(shell sed -n 's,^/\* units: \(.*\) \*/.*,\1,p' $(1))

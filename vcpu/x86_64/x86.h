@@ -85,7 +85,7 @@ void x86_exit_handle(struct vcpu *v, const struct x86_exit *xe, struct vcpu_exit
 /* --- events -------------------------------------------------------------------------------------------------------- */
 
 /* Queue an exception by the rules of SDM 6.15 table 6-5: contributory pairs become #DF, a fault during #DF a triple
- * fault (then *exit is SHUTDOWN, when exit is not NULL). */
+ * fault (v->arch.triple_fault; the exit now being handled, or the next vcpu_run(), becomes SHUTDOWN). */
 void x86_raise(struct vcpu *v, u8 vector, bool has_error, u32 error);
 void x86_raise_gp(struct vcpu *v);  /* #GP(0) */
 void x86_raise_ud(struct vcpu *v);
@@ -117,10 +117,18 @@ u64 x86_efer_allowed(void);
 /* Registers at the architectural reset (SDM table 10-1) into v->arch; all groups dirty. */
 void x86_reset_regs(struct vcpu *v);
 
+/* --- task switch: DECODE's task.c ---------------------------------------------------------------------------------- */
+/* Perform the task switch of xe->task (SDM 8.3 "Task Switching"). 0: done, or a guest exception is queued; -E_NOSYS: not
+ * possible, the VM must be stopped. */
+MUST_CHECK int x86_task_switch(struct vcpu *v, const struct x86_exit *xe);
+
 /* --- FPU and other state switched by software when the vCPU on a CPU changes ---------------------------------------- */
+/* Called by the core at setup and destroy, not by backends. */
 MUST_CHECK int x86_fpu_init(struct vcpu *v);
 void x86_fpu_fini(struct vcpu *v);
-/* Called by load()/unload() of both backends: XSAVE state, XCR0, DR0-3, DR6, CR2-independent MSRs (TSC_AUX). */
+/* Called by load()/unload() of both backends, IRQs off: XSAVE state, XCR0, DR0-3, DR6, TSC_AUX. A backend whose control
+ * block holds DR6 keeps it in group X86_G_DR and sets v->arch.dr6 itself after x86_state_unload(). CR2 is not switched
+ * here: run() puts v->arch.cr2 into the CPU or the control block before the entry and reads it back after the exit. */
 void x86_state_load(struct vcpu *v);
 void x86_state_unload(struct vcpu *v);
 

@@ -25,7 +25,7 @@ struct x86_dtr {
 #define X86_G_SEG BIT32(1)  /* seg[], cpl */
 #define X86_G_DT BIT32(2)   /* gdtr, idtr */
 #define X86_G_CR BIT32(3)   /* cr0, cr3, cr4, efer, pat */
-#define X86_G_DR BIT32(4)   /* dr7 (dr0-3, dr6, cr2 are switched by the shared code) */
+#define X86_G_DR BIT32(4)   /* dr7 (dr0-3 and dr6 are switched by the shared code) */
 #define X86_G_SYS BIT32(5)  /* sysenter_*, star, lstar, cstar, sfmask, kernel_gs_base */
 #define X86_G_ALL (X86_G_CORE | X86_G_SEG | X86_G_DT | X86_G_CR | X86_G_DR | X86_G_SYS)
 
@@ -44,7 +44,7 @@ struct x86_pending_exception {
 struct vcpu_arch {
     u64 gpr[X86_GPRS]; /* first: the entry stubs index it */
     u64 rip, rflags;
-    u64 cr2;
+    u64 cr2; /* valid after every exit, written with every entry */
     u32 blocking; /* X86_BLOCK_* */
     u32 valid;    /* groups that v->arch holds as hardware does */
     u32 dirty;    /* groups to be written before the next entry; dirty implies valid */
@@ -68,6 +68,7 @@ struct vcpu_arch {
     bool interrupted_has_error;
     u32 interrupted_error;
     bool nmi_pending;
+    bool triple_fault; /* a fault during #DF: the next exit is SHUTDOWN */
     u32 windows;      /* VCPU_WINDOW_* now armed in hardware */
     u64 s2_generation; /* stage-2 generation this vCPU last flushed for */
     u32 warned_msrs;  /* rate limit of the MSR log line */

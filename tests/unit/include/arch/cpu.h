@@ -1,0 +1,43 @@
+/* Host build of <arch/cpu.h>: the interrupt flag is a variable that tests read. */
+#pragma once
+#include "kernel/lib/types.h"
+
+#define ARCH_IRQ_ENABLED 0x200ULL
+
+extern bool host_irqs_on; /* in tests/unit/host.c; starts true */
+
+static inline u64 arch_irq_save(void)
+{
+    u64 flags = host_irqs_on ? ARCH_IRQ_ENABLED : 0;
+    host_irqs_on = false;
+    return flags;
+}
+
+static inline void arch_irq_restore(u64 flags)
+{
+    if ((flags & ARCH_IRQ_ENABLED) != 0) {
+        host_irqs_on = true;
+    }
+}
+
+static inline void arch_irq_enable(void)
+{
+    host_irqs_on = true;
+}
+
+static inline void arch_irq_disable(void)
+{
+    host_irqs_on = false;
+}
+
+static inline void arch_irq_wait(void)
+{
+    host_irqs_on = true;
+}
+
+static inline void arch_cpu_relax(void)
+{
+}
+
+NORETURN void arch_cpu_stop(void);
+void arch_cpu_stop_others(void);
