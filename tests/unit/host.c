@@ -8,6 +8,9 @@
 
 u64 physmap_base;
 bool host_irqs_on = true;
+void (*host_on_wait)(void);
+void (*host_on_relax)(void);
+u64 host_counter;
 static struct percpu host_cpu0;
 struct percpu *host_percpu = &host_cpu0;
 char host_log[65536];

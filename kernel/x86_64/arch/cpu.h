@@ -40,6 +40,12 @@ static inline void arch_cpu_relax(void)
     __builtin_ia32_pause();
 }
 
+/* The free-running counter behind time_ticks(): the TSC, never read as an MSR. Not ordered against other instructions. */
+static inline u64 arch_counter(void)
+{
+    return __builtin_ia32_rdtsc();
+}
+
 /* Stop this CPU for ever, interrupts off. */
 NORETURN void arch_cpu_stop(void);
 

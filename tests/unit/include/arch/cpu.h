@@ -5,6 +5,9 @@
 #define ARCH_IRQ_ENABLED 0x200ULL
 
 extern bool host_irqs_on; /* in tests/unit/host.c; starts true */
+extern void (*host_on_wait)(void);  /* called by arch_irq_wait() when not NULL */
+extern void (*host_on_relax)(void); /* called by arch_cpu_relax() when not NULL */
+extern u64 host_counter;            /* what arch_counter() returns */
 
 static inline u64 arch_irq_save(void)
 {
@@ -33,10 +36,21 @@ static inline void arch_irq_disable(void)
 static inline void arch_irq_wait(void)
 {
     host_irqs_on = true;
+    if (host_on_wait != NULL) {
+        host_on_wait();
+    }
 }
 
 static inline void arch_cpu_relax(void)
 {
+    if (host_on_relax != NULL) {
+        host_on_relax();
+    }
+}
+
+static inline u64 arch_counter(void)
+{
+    return host_counter;
 }
 
 NORETURN void arch_cpu_stop(void);
