@@ -10,8 +10,6 @@
 #include "vm/gmem.h"
 #include "vm/image.h"
 
-#define VM_VCPUS_MAX 1U
-
 enum vm_state { VM_EMPTY, VM_CREATED, VM_RUNNING, VM_STOPPING, VM_STOPPED, VM_CRASHED };
 
 struct vm {
