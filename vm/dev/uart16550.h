@@ -1,0 +1,30 @@
+/* A 16550A UART as a guest sees it (National PC16550D data sheet): instant transmitter, 16-byte receive FIFO fed from a
+ * larger host-side queue so that pasted input is not lost. */
+#pragma once
+#include "kernel/base/lock.h"
+#include "vm/bus.h"
+#include "vm/irqline.h"
+
+#define VUART_PORTS 8U
+#define VUART_QUEUE 1024U /* a power of two */
+
+struct vuart {
+    struct spinlock lock; /* protects everything below */
+    u8 ier, lcr, mcr, scr, fcr;
+    u8 divisor[2];
+    bool thr_event;  /* transmitter-empty interrupt pending */
+    bool overrun;
+    u8 queue[VUART_QUEUE];
+    u32 head, tail;  /* queue indices, free-running */
+    struct irqline irq;
+    void (*transmit)(void *ctx, u8 byte); /* called without the lock */
+    void *ctx;
+};
+
+void vuart_init(struct vuart *uart, const struct irqline *irq, void (*transmit)(void *ctx, u8 byte), void *ctx);
+
+/* Claim VUART_PORTS ports (or MMIO bytes) from base. 0 or bus_add()'s error. */
+MUST_CHECK int vuart_attach(struct vuart *uart, struct bus *bus, u64 base);
+
+/* One byte arrives from outside; dropped with the overrun flag when the queue is full. Any context but NMI. */
+void vuart_receive(struct vuart *uart, u8 byte);
