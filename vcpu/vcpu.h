@@ -72,11 +72,13 @@ const struct vcpu_caps *vcpu_backend_caps(void);
 void vcpu_create(struct vcpu *v, const struct vcpu_config *config);
 /* Created -> Free: control block allocated, registers at the architectural reset. 0, -E_STATE, -E_NOMEM. */
 MUST_CHECK int vcpu_setup(struct vcpu *v);
-/* Free -> Ready on the calling CPU. 0; -E_STATE; -E_BUSY (this CPU has another bound); -E_RANGE (outside the affinity). */
+/* Free -> Ready on the calling CPU (a Blocked one stays Blocked). 0; -E_STATE; -E_BUSY (this CPU has another bound);
+ * -E_RANGE (outside the affinity); -E_HW (the CPU refused to load it). On failure nothing is bound. */
 MUST_CHECK int vcpu_bind(struct vcpu *v);
 /* Ready or Blocked or Invalid, bound here -> Free (a Blocked one stays Blocked, an Invalid one Invalid, but unbound). 0 or -E_STATE. */
 MUST_CHECK int vcpu_unbind(struct vcpu *v);
-/* Blocked -> Ready when an event waits. true when it is Ready now. Owner CPU. */
+/* Blocked -> Ready (unbound: -> Free, so that bind makes it Ready) when an event waits. true when it is Ready or Free now.
+ * Owner CPU. */
 bool vcpu_try_unblock(struct vcpu *v);
 /* Ready -> Running -> Ready/Blocked/Invalid. Enters the guest until an exit that the VM layer must serve. IRQs on at call
  * and return. 0 with *exit filled, or -E_STATE (nothing changed). */
