@@ -1,0 +1,411 @@
+/* The configuration language: every key, every complaint. */
+/* units: vm/config.c vm/config_keys.c vm/config_value.c kernel/lib/fmt.c */
+#include "tests/unit/host.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "vm/config.h"
+#include "vm/config_internal.h"
+
+#define LINES_MAX 80
+
+static struct mote_config config;
+static char complaints[8192];
+static int complaint_count;
+
+static void record(void *ctx, int module, const char *vm, const char *key, const char *why)
+{
+    size_t used = strlen(complaints);
+
+    assert_ptr_equal(ctx, &config);
+    complaint_count++;
+    (void)snprintf(complaints + used, sizeof(complaints) - used, "%d|%s|%s|%s\n", module, vm, key, why);
+}
+
+/* Copies of exact size, so that the sanitizer sees a read behind the end. */
+static void parse(const char *cmdline, const char *const *modules)
+{
+    static char *kept[LINES_MAX];
+    static u32 count;
+    const char *lines[LINES_MAX];
+    char *line = strdup(cmdline);
+
+    for (u32 i = 0; i < count; i++) {
+        free(kept[i]);
+    }
+    for (count = 0; modules != NULL && modules[count] != NULL; count++) {
+        lines[count] = kept[count] = strdup(modules[count]);
+    }
+    complaints[0] = '\0';
+    complaint_count = 0;
+    config_parse(line, lines, count, record, &config, &config);
+    free(line);
+}
+
+static void parse_one(const char *cmdline, const char *module)
+{
+    const char *modules[] = {module, NULL};
+
+    parse(cmdline, modules);
+}
+
+/* One complaint and nothing else, as "module|vm|key|why". */
+static const struct {
+    const char *cmdline, *module, *complaint;
+} errors[] = {
+    {"", "kernel vcpu=2", "0|vm0|vcpu|unknown key, did you mean vcpus?"},
+    {"", "kernel vm=a memory=1M", "0|a|memory|unknown key, did you mean mem?"},
+    {"", "kernel tiemout=1s vm=late", "0|late|tiemout|unknown key, did you mean timeout?"},
+    {"consle=com1", "", "-1||consle|unknown key, did you mean console?"},
+    {"on-idel=halt", "", "-1||on-idel|unknown key, did you mean on-idle?"},
+    {"quiet", "", "-1||quiet|unknown key, did you mean "},
+    {"", "kernel console=com1", "0|vm0|console|belongs on the hypervisor line"},
+    {"mem=1M", "", "-1||mem|belongs on a kernel's module line, or write vm.NAME.KEY=VALUE"},
+    {"", "kernel vm", "0|vm0|vm|no value: write key=value"},
+    {"", "kernel mem", "0|vm0|mem|no value: write key=value"},
+    {"", "kernel net=lan0", "0|vm0|net|not in this version"},
+    {"", "kernel watchdog=2s", "0|vm0|watchdog|not in this version"},
+    {"", "kernel copies=3", "0|vm0|copies|not in this version"},
+    {"", "config", "0||config|this role is not in this version"},
+    {"", "firmware vm=x", "0||firmware|this role is not in this version"},
+    {"", "kernal vm=x", "0||kernal|unknown role, did you mean kernel?"},
+    {"", "initrd", "0||initrd|no kernel line before it"},
+    {"", "/boot/initrd.gz initrd", "0||initrd|no kernel line before it"},
+    {"", "module -- hi", "0||module|no kernel line before it"},
+    {"", "kernel vm=-a", "0|vm0|vm|bad value '-a': a name is 1 to 31 letters, digits, '.', '-', '_'"},
+    {"", "kernel vm=", "0|vm0|vm|bad value '': a name is"},
+    {"", "kernel vm=a/b", "0|vm0|vm|bad value 'a/b'"},
+    {"", "kernel vm=a2345678901234567890123456789012", "0|vm0|vm|bad value"},
+    {"", "kernel mem=64Q", "0|vm0|mem|bad value '64Q': not a size such as 64M"},
+    {"", "kernel mem=", "0|vm0|mem|bad value ''"},
+    {"", "kernel mem=-1", "0|vm0|mem|bad value '-1'"},
+    {"", "kernel mem=64MB", "0|vm0|mem|bad value '64MB'"},
+    {"", "kernel mem=99999999999999999999", "0|vm0|mem|bad value"},
+    {"", "kernel mem=18014398509481984K", "0|vm0|mem|bad value"},
+    {"", "kernel mem=512K", "0|vm0|mem|512K is out of range 1M..1024G"},
+    {"", "kernel mem=64", "0|vm0|mem|64 is out of range 1M..1024G"},
+    {"", "kernel mem=2T", "0|vm0|mem|2T is out of range 1M..1024G"},
+    {"", "kernel mem=1048577", "0|vm0|mem|1048577 is not a multiple of 4K"},
+    {"", "kernel vcpus=0", "0|vm0|vcpus|bad value '0': not a number of vCPUs"},
+    {"", "kernel vcpus=two", "0|vm0|vcpus|bad value 'two': not a number of vCPUs"},
+    {"", "kernel vcpus=1000", "0|vm0|vcpus|more vCPUs than allowed ("},
+    {"", "kernel pin=", "0|vm0|pin|bad value '': not a list of CPUs"},
+    {"", "kernel pin=3-2", "0|vm0|pin|bad value '3-2'"},
+    {"", "kernel pin=1,", "0|vm0|pin|bad value '1,'"},
+    {"", "kernel pin=1-", "0|vm0|pin|bad value '1-'"},
+    {"", "kernel pin=256", "0|vm0|pin|bad value '256'"},
+    {"", "kernel pin=1x", "0|vm0|pin|bad value '1x'"},
+    {"", "kernel type=bzimage", "0|vm0|type|bad value 'bzimage': none of auto linux mb2 mb1 elf flat"},
+    {"", "kernel type=uefi", "0|vm0|type|type=uefi is not in this version"},
+    {"", "kernel mode=v86", "0|vm0|mode|bad value 'v86': none of auto real prot long"},
+    {"", "kernel load=here", "0|vm0|load|bad value 'here': not an address"},
+    {"", "kernel load=0x", "0|vm0|load|bad value '0x': not an address"},
+    {"", "kernel entry=0x1g0", "0|vm0|entry|bad value '0x1g0': not an address"},
+    {"", "kernel timeout=10", "0|vm0|timeout|bad value '10': not a time such as 10s or 500ms"},
+    {"", "kernel timeout=10m", "0|vm0|timeout|bad value '10m'"},
+    {"", "kernel timeout=700000s", "0|vm0|timeout|700000s is out of range 1ms..604800s"},
+    {"", "kernel timeout=99999999999999999s", "0|vm0|timeout|bad value"},
+    {"", "kernel require=maybe", "0|vm0|require|bad value 'maybe': neither on nor off"},
+    {"", "kernel \"vm=x", "0|vm0|vm|quote without an end"},
+    {"strict=2", "", "-1||strict|bad value '2': neither on nor off"},
+    {"selftest=x", "", "-1||selftest|bad value 'x'"},
+    {"log=loud", "", "-1||log|bad value 'loud': none of debug info warn"},
+    {"on-idle=sleep", "", "-1||on-idle|bad value 'sleep': none of halt poweroff reboot exit:CODE exit:vm"},
+    {"on-idle=exit:", "", "-1||on-idle|bad value 'exit:'"},
+    {"on-idle=exit:256", "", "-1||on-idle|exit code 256 is out of range 0..255"},
+    {"escape=]", "", "-1||escape|bad value ']': not a control character such as ^]"},
+    {"escape=^", "", "-1||escape|bad value '^'"},
+    {"escape=^]x", "", "-1||escape|bad value '^]x'"},
+    {"escape=^?", "", "-1||escape|bad value '^?'"},
+    {"cpus=0", "", "-1||cpus|bad value '0': not a number of CPUs 1..256"},
+    {"cpus=257", "", "-1||cpus|bad value '257'"},
+    {"console=com5", "", "-1||console|bad value 'com5': none of com1 com2 com3 com4 uart:ADDR none"},
+    {"console=", "", "-1||console|bad value ''"},
+    {"console=com1,", "", "-1||console|bad value ''"},
+    {"console=com1,7", "", "-1||console|bad value '7': not a baud rate that divides 115200"},
+    {"console=com1,0", "", "-1||console|bad value '0': not a baud rate"},
+    {"console=com1,230400", "", "-1||console|bad value '230400': not a baud rate"},
+    {"console=115200", "", "-1||console|baud rate 115200 without a port before it"},
+    {"console=com1,com2", "", "-1||console|more than one serial port is not in this version"},
+    {"console=fb", "", "-1||console|console=fb is not in this version"},
+    {"console=uart:0xFFF9", "", "-1||console|bad value 'uart:0xFFF9'"},
+    {"console=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "", "-1||console|bad value"},
+    {"focus=a/b", "", "-1||focus|bad value 'a/b': not a VM's name"},
+    {"focus=web", "kernel vm=wed", "-1||focus|no VM is named web, did you mean wed?"},
+    {"vm.web.mem=1M", "kernel vm=wed", "-1||mem|no VM is named web, did you mean wed?"},
+    {"vm.web.mem=1M", NULL, "-1||mem|no VM is named web"},
+    {"vm.mem=1M", "", "-1||vm.mem|write vm.NAME.KEY=VALUE"},
+    {"vm.vm0.vm=other", "", "-1|vm0|vm|a VM is named on its module line"},
+    {"vm.vm0.mem=1", "", "-1|vm0|mem|1 is out of range"},
+    {"vm.vm0.memm=1M", "", "-1|vm0|memm|unknown key, did you mean mem?"},
+    {"vm.vm0.log=info", "", "-1|vm0|log|belongs on the hypervisor line"},
+};
+
+static void test_errors(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(errors); i++) {
+        parse_one(errors[i].cmdline, errors[i].module);
+        if (complaint_count != 1 || strncmp(complaints, errors[i].complaint, strlen(errors[i].complaint)) != 0) {
+            fail_msg("'%s' '%s': %d complaints:\n%s", errors[i].cmdline, errors[i].module, complaint_count, complaints);
+        }
+        assert_int_equal(config.errors, 1);
+        bool names_vm = strstr(complaints, "|vm0|") != NULL || strncmp(complaints, "0|a|", 4) == 0 ||
+                        strncmp(complaints, "0|late|", 7) == 0;
+        if (config.vm_count != 0) {
+            assert_int_equal(config.vms[0].bad, names_vm);
+        }
+    }
+}
+
+static void test_defaults(void **state)
+{
+    (void)state;
+    parse_one("", "");
+    assert_int_equal(complaint_count, 0);
+    assert_int_equal(config.vm_count, 1);
+    assert_int_equal(config.console_port, 0x3F8);
+    assert_int_equal(config.console_baud, 115200);
+    assert_int_equal(config.log_level, LOG_INFO);
+    assert_int_equal(config.on_idle, ON_IDLE_HALT);
+    assert_int_equal(config.escape, 0x1D);
+    assert_true(config.strict);
+    assert_false(config.selftest);
+    assert_string_equal(config.focus, "");
+    assert_string_equal(config.vms[0].name, "vm0");
+    assert_int_equal(config.vms[0].mem_bytes, MIB(64));
+    assert_int_equal(config.vms[0].vcpus, 1);
+    assert_false(config.vms[0].pinned);
+    assert_true(cpuset_has(&config.vms[0].pin, 255));
+    assert_int_equal(config.vms[0].type, VM_TYPE_AUTO);
+    assert_int_equal(config.vms[0].module_count, 1);
+    assert_string_equal(config.vms[0].modules[0].cmdline, "");
+    parse("", NULL);
+    assert_int_equal(config.vm_count, 0);
+    assert_int_equal(config.errors, 0);
+}
+
+static void test_every_vm_key(void **state)
+{
+    const struct vm_config *vm = &config.vms[0];
+
+    (void)state;
+    parse_one("", "kernel vm=t.1-x_Y type=flat mode=real load=0x7c00 entry=31745 mem=4M vcpus=1 pin=2-3,6 timeout=1500ms "
+                  "require=1 -- a=\"b  c\"  -- d ");
+    assert_string_equal(complaints, "");
+    assert_string_equal(vm->name, "t.1-x_Y");
+    assert_int_equal(vm->type, VM_TYPE_FLAT);
+    assert_int_equal(vm->mode, VM_MODE_REAL);
+    assert_true(vm->has_load);
+    assert_int_equal(vm->load, 0x7C00);
+    assert_true(vm->has_entry);
+    assert_int_equal(vm->entry, 0x7C01);
+    assert_int_equal(vm->mem_bytes, MIB(4));
+    assert_true(vm->pinned);
+    assert_int_equal(vm->pin.bits[0], BIT(2) | BIT(3) | BIT(6));
+    assert_int_equal(vm->timeout_ns, 1500000000ULL);
+    assert_true(vm->require);
+    assert_string_equal(vm->modules[0].cmdline, "a=\"b  c\"  -- d ");
+    assert_false(vm->bad);
+}
+
+static void test_every_mote_key(void **state)
+{
+    (void)state;
+    parse_one("/boot/mote.elf console=com2,9600 log=warn on-idle=exit:7 escape=^A focus=vm0 cpus=3 selftest=on strict=off", "");
+    assert_string_equal(complaints, "");
+    assert_int_equal(config.console_port, 0x2F8);
+    assert_int_equal(config.console_baud, 9600);
+    assert_int_equal(config.log_level, LOG_WARN);
+    assert_int_equal(config.on_idle, ON_IDLE_EXIT_CODE);
+    assert_int_equal(config.on_idle_code, 7);
+    assert_int_equal(config.escape, 1);
+    assert_string_equal(config.focus, "vm0");
+    assert_int_equal(config.cpus, 3);
+    assert_true(config.selftest);
+    assert_false(config.strict);
+    parse_one("console=none escape=none on-idle=exit:vm cpus=all", "");
+    assert_true(config.console_none);
+    assert_int_equal(config.escape, 0);
+    assert_int_equal(config.on_idle, ON_IDLE_EXIT_VM);
+    parse_one("console=uart:0x1000,57600", "");
+    assert_int_equal(config.console_port, 0x1000);
+    assert_int_equal(config.console_baud, 57600);
+}
+
+static void test_strict_off_only_warns(void **state)
+{
+    (void)state;
+    parse_one("foo=1 strict=0", "kernel bar=2 mem=5M");
+    assert_int_equal(complaint_count, 2);
+    assert_non_null(strstr(complaints, "-1||foo|unknown key ignored, did you mean "));
+    assert_non_null(strstr(complaints, "0|vm0|bar|unknown key ignored, did you mean "));
+    assert_int_equal(config.errors, 0);
+    assert_false(config.vms[0].bad);
+    assert_int_equal(config.vms[0].mem_bytes, MIB(5));
+    parse_one("strict=0", "kernel mem=zzz");
+    assert_int_equal(config.errors, 1);
+    assert_true(config.vms[0].bad);
+}
+
+static void test_grub_quotes(void **state)
+{
+    struct config_word word;
+    const char *line = "  \"k=a b\"\tx\\'y\\\"z\\\\w a\\b \"\" 'q r's t\\";
+
+    (void)state;
+    assert_true(config_next_word(&line, &word));
+    assert_string_equal(word.text, "k=a b");
+    assert_true(word.quoted);
+    assert_true(config_next_word(&line, &word));
+    assert_string_equal(word.text, "x'y\"z\\w");
+    assert_false(word.quoted);
+    assert_true(config_next_word(&line, &word));
+    assert_string_equal(word.text, "a\\b");
+    assert_true(config_next_word(&line, &word));
+    assert_string_equal(word.text, "");
+    assert_true(config_next_word(&line, &word));
+    assert_string_equal(word.text, "q rs");
+    assert_true(config_next_word(&line, &word));
+    assert_string_equal(word.text, "t\\");
+    assert_false(config_next_word(&line, &word));
+    parse_one("", "kernel \"vm=a b\"");
+    assert_string_equal(complaints, "0|vm0|vm|bad value 'a b': a name is 1 to 31 letters, digits, '.', '-', '_'\n");
+    parse_one("", "kernel \"vm=web\" \"--\" -- x");
+    assert_string_equal(config.vms[0].name, "web");
+    assert_string_equal(config.vms[0].modules[0].cmdline, "x");
+}
+
+static void test_roles_and_paths(void **state)
+{
+    const char *modules[] = {"/boot/vmlinuz kernel vm=linux -- console=ttyS0", "initrd", "/boot/rtos.elf", "(hd0)/b/rtos.elf",
+                             "vm=k1 mem=2M", "module -- first  one", "tool kernel", "-- only args", NULL};
+
+    (void)state;
+    parse("", modules);
+    assert_string_equal(complaints, "");
+    assert_int_equal(config.vm_count, 6);
+    assert_string_equal(config.vms[0].name, "linux");
+    assert_int_equal(config.vms[0].module_count, 2);
+    assert_int_equal(config.vms[0].modules[1].role, ROLE_INITRD);
+    assert_int_equal(config.vms[0].modules[1].boot_module, 1);
+    assert_string_equal(config.vms[1].name, "rtos.elf");
+    assert_string_equal(config.vms[2].name, "vm2");
+    assert_string_equal(config.vms[3].name, "k1");
+    assert_int_equal(config.vms[3].mem_bytes, MIB(2));
+    assert_int_equal(config.vms[3].modules[1].role, ROLE_MODULE);
+    assert_string_equal(config.vms[3].modules[1].cmdline, "first  one");
+    assert_string_equal(config.vms[4].name, "tool");
+    assert_string_equal(config.vms[5].name, "vm5");
+    assert_string_equal(config.vms[5].modules[0].cmdline, "only args");
+}
+
+static void test_bad_lines_leave_the_others_alone(void **state)
+{
+    const char *modules[] = {"kernel vm=a mem=x", "kernel vm=b", "kernel vm=b", "initrd", "kernal vm=c", "initrd",
+                             "initrd vm=a", NULL};
+
+    (void)state;
+    parse("", modules);
+    assert_int_equal(config.vm_count, 3);
+    assert_true(config.vms[0].bad);
+    assert_false(config.vms[1].bad);
+    assert_true(config.vms[2].bad);
+    assert_int_equal(config.errors, 5);
+    assert_non_null(strstr(complaints, "2|b|vm|two VMs have this name\n"));
+    assert_int_equal(config.vms[2].module_count, 2);
+    const char *keys_on_initrd[] = {"kernel vm=a", "initrd mem=1M", NULL};
+    parse("", keys_on_initrd);
+    assert_string_equal(complaints, "1|a|mem|belongs on the kernel's line\n");
+    assert_true(config.vms[0].bad);
+}
+
+static void test_overrides_win(void **state)
+{
+    (void)state;
+    parse_one("vm.web.2.mem=9M vm.web.2.timeout=2s", "kernel vm=web.2 mem=5M");
+    assert_string_equal(complaints, "");
+    assert_int_equal(config.vms[0].mem_bytes, MIB(9));
+    assert_int_equal(config.vms[0].timeout_ns, 2000000000ULL);
+}
+
+static void test_limits(void **state)
+{
+    const char *modules[VM_MAX + 2] = {0};
+    char line[VM_CMDLINE_MAX + 64];
+
+    (void)state;
+    for (u32 i = 0; i <= VM_MAX; i++) {
+        modules[i] = "kernel";
+    }
+    parse("", modules);
+    assert_string_equal(complaints, "64||kernel|too many VMs (64)\n");
+    assert_int_equal(config.vm_count, VM_MAX);
+    assert_string_equal(config.vms[63].name, "vm63");
+    for (u32 i = 1; i <= VM_MODULES_MAX; i++) {
+        modules[i] = "module";
+    }
+    modules[VM_MODULES_MAX + 1] = NULL;
+    parse("", modules);
+    assert_string_equal(complaints, "16|vm0|module|too many modules for one VM (16)\n");
+    memset(line, 'x', sizeof(line));
+    memcpy(line, "kernel -- ", 10);
+    line[10 + VM_CMDLINE_MAX - 1] = '\0';
+    parse_one("", line);
+    assert_string_equal(complaints, "");
+    assert_int_equal(strlen(config.vms[0].modules[0].cmdline), VM_CMDLINE_MAX - 1);
+    line[10 + VM_CMDLINE_MAX - 1] = 'x';
+    line[10 + VM_CMDLINE_MAX] = '\0';
+    parse_one("", line);
+    assert_string_equal(complaints, "0|vm0|--|guest command line longer than 2047 characters\n");
+    memcpy(line, "kernel mem", 10);
+    line[10] = '=';
+    parse_one("", line);
+    assert_string_equal(complaints, "0|vm0|mem|word longer than 255 characters\n");
+}
+
+static void test_distance(void **state)
+{
+    (void)state;
+    assert_int_equal(config_distance("", ""), 0);
+    assert_int_equal(config_distance("vcpu", "vcpus"), 1);
+    assert_int_equal(config_distance("kitten", "sitting"), 3);
+    assert_int_equal(config_distance("abc", ""), 3);
+    assert_int_equal(config_distance("", "abcd"), 4);
+}
+
+/* Every setter's refusal is in the table above; every key has a help and a default. */
+static void test_table_is_complete(void **state)
+{
+    (void)state;
+    for (u32 i = 0; i < config_key_count; i++) {
+        assert_true(config_keys[i].help[0] != '\0' && config_keys[i].default_text[0] != '\0');
+        assert_ptr_equal(config_find_key(config_keys[i].name, config_keys[i].scope), &config_keys[i]);
+        bool seen = config_keys[i].set == NULL;
+        for (size_t j = 0; j < ARRAY_SIZE(errors); j++) {
+            char field[64];
+            (void)snprintf(field, sizeof(field), "|%s|", config_keys[i].name);
+            seen = seen || strstr(errors[j].complaint, field) != NULL;
+        }
+        assert_true(seen);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_every_vm_key),
+        cmocka_unit_test(test_every_mote_key),
+        cmocka_unit_test(test_strict_off_only_warns),
+        cmocka_unit_test(test_grub_quotes),
+        cmocka_unit_test(test_roles_and_paths),
+        cmocka_unit_test(test_bad_lines_leave_the_others_alone),
+        cmocka_unit_test(test_overrides_win),
+        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_distance),
+        cmocka_unit_test(test_table_is_complete),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,376 @@
+/* From the hypervisor line and the module lines to struct mote_config. Lines are worked through in the order of
+ * precedence, the strongest last: defaults, module lines, then the hypervisor line's vm.NAME.KEY=VALUE. */
+#include "vm/config.h"
+#include "kernel/base/log.h"
+#include "kernel/lib/fmt.h"
+#include "kernel/lib/string.h"
+#include "vm/config_internal.h"
+
+#define DEFAULT_MEM MIB(64)
+#define DEFAULT_CONSOLE_PORT 0x3F8U
+#define DEFAULT_BAUD 115200U
+#define DEFAULT_ESCAPE 0x1DU /* Ctrl-] */
+#define OVERRIDE_PREFIX "vm."
+#define OVERRIDE_PREFIX_LEN 3U
+
+struct parser {
+    struct mote_config *out;
+    config_report report;
+    void *ctx;
+    int module;            /* the line being read; -1: the hypervisor line */
+    struct vm_config *vm;  /* the VM that the line is about, or NULL */
+    struct vm_config *current; /* the last kernel line's VM: initrd and module lines join it */
+};
+
+/* Roles in the order of enum vm_role, then those of later versions. */
+static const char *const role_names[] = {"kernel", "initrd", "module", "config", "firmware", "disk", "blob"};
+#define ROLES_AVAILABLE 3U
+#define ROLE_NONE ARRAY_SIZE(role_names)
+
+static void complain(const struct parser *p, const char *key, const char *why)
+{
+    p->out->errors++;
+    if (p->vm != NULL) {
+        p->vm->bad = true;
+    }
+    p->report(p->ctx, p->module, p->vm != NULL ? p->vm->name : "", key, why);
+}
+
+/* An unknown key: an error, or only a warning with strict=0. */
+static void complain_unknown(const struct parser *p, const char *key, u32 scope)
+{
+    char why[CONFIG_WHY_MAX];
+    const char *nearest = config_nearest_key(key, scope);
+    bool strict = p->out->strict;
+
+    (void)fmt_snprintf(why, sizeof(why), "unknown key%s, did you mean %s?", strict ? "" : " ignored", nearest);
+    if (strict) {
+        complain(p, key, why);
+    } else {
+        p->report(p->ctx, p->module, p->vm != NULL ? p->vm->name : "", key, why);
+    }
+}
+
+/* Split "key=value" in place. The value of a word without '=' is empty. */
+static const char *split(char *text)
+{
+    char *equals = strchr(text, '=');
+
+    if (equals == NULL) {
+        return NULL;
+    }
+    *equals = '\0';
+    return equals + 1;
+}
+
+/* Is the word whole? Complains when not. */
+static bool check_word(const struct parser *p, struct config_word *word)
+{
+    if (!word->cut && !word->unclosed) {
+        return true;
+    }
+    const char *why = word->cut ? "word longer than 255 characters" : "quote without an end";
+    (void)split(word->text);
+    word->text[VM_NAME_MAX] = '\0';
+    complain(p, word->text, why);
+    return false;
+}
+
+static void apply(const struct parser *p, const char *key, const char *value, u32 scope)
+{
+    char why[CONFIG_WHY_MAX] = "";
+    const struct config_key *found = config_find_key(key, scope);
+    struct config_setting setting = {.value = value, .config = p->out, .vm = p->vm, .why = why};
+
+    if (found == NULL) {
+        u32 other = scope ^ (CONFIG_SCOPE_VM | CONFIG_SCOPE_MOTE);
+        if (config_find_key(key, other) != NULL) {
+            complain(p, key, other == CONFIG_SCOPE_VM ? "belongs on a kernel's module line, or write vm.NAME.KEY=VALUE"
+                                                      : "belongs on the hypervisor line");
+        } else {
+            complain_unknown(p, key, scope);
+        }
+    } else if (found->set == NULL) {
+        complain(p, key, "not in this version");
+    } else if (value == NULL) {
+        complain(p, key, "no value: write key=value");
+    } else if (!found->set(&setting)) {
+        complain(p, key, why);
+    }
+}
+
+static struct vm_config *find_vm(struct mote_config *config, const char *name)
+{
+    for (u32 i = 0; i < config->vm_count; i++) {
+        if (strcmp(config->vms[i].name, name) == 0) {
+            return &config->vms[i];
+        }
+    }
+    return NULL;
+}
+
+static void complain_no_vm(const struct parser *p, const char *key, const char *name)
+{
+    char why[CONFIG_WHY_MAX];
+    const char *names[VM_MAX];
+
+    for (u32 i = 0; i < p->out->vm_count; i++) {
+        names[i] = p->out->vms[i].name;
+    }
+    const char *nearest = config_nearest(name, names, p->out->vm_count);
+    if (nearest != NULL) {
+        (void)fmt_snprintf(why, sizeof(why), "no VM is named %.31s, did you mean %s?", name, nearest);
+    } else {
+        (void)fmt_snprintf(why, sizeof(why), "no VM is named %.31s", name);
+    }
+    complain(p, key, why);
+}
+
+/* vm.NAME.KEY=VALUE: NAME may hold dots, keys do not. */
+static void apply_override(struct parser *p, char *key, const char *value)
+{
+    char *name = key + OVERRIDE_PREFIX_LEN;
+    char *dot = NULL;
+
+    for (char *next = strchr(name, '.'); next != NULL; next = strchr(next + 1, '.')) {
+        dot = next;
+    }
+    if (dot == NULL) {
+        complain(p, key, "write vm.NAME.KEY=VALUE");
+        return;
+    }
+    *dot = '\0';
+    p->vm = find_vm(p->out, name);
+    if (p->vm == NULL) {
+        complain_no_vm(p, dot + 1, name);
+    } else if (strcmp(dot + 1, "vm") == 0) {
+        complain(p, "vm", "a VM is named on its module line");
+    } else {
+        apply(p, dot + 1, value, CONFIG_SCOPE_VM);
+    }
+    p->vm = NULL;
+}
+
+/* The hypervisor line is read three times: what decides about complaints, its other keys, and, after the modules, what
+ * overrides them. */
+enum pass { PASS_STRICT, PASS_KEYS, PASS_OVERRIDES };
+
+static enum pass pass_of(const char *word)
+{
+    if (strncmp(word, OVERRIDE_PREFIX, OVERRIDE_PREFIX_LEN) == 0) {
+        return PASS_OVERRIDES;
+    }
+    return strncmp(word, "strict=", 7) == 0 ? PASS_STRICT : PASS_KEYS;
+}
+
+static void parse_mote_line(struct parser *p, const char *line, enum pass pass)
+{
+    struct config_word word;
+
+    p->module = -1;
+    p->vm = NULL;
+    while (config_next_word(&line, &word)) {
+        if (pass_of(word.text) != pass || !check_word(p, &word)) {
+            continue;
+        }
+        const char *value = split(word.text);
+        if (pass == PASS_OVERRIDES) {
+            apply_override(p, word.text, value);
+        } else if (value != NULL || strchr(word.text, '/') == NULL) {
+            apply(p, word.text, value, CONFIG_SCOPE_MOTE);
+        }
+    }
+}
+
+static const char *base_name(const char *path)
+{
+    const char *base = path;
+
+    for (const char *slash = strchr(path, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+        base = slash + 1;
+    }
+    return base;
+}
+
+/* The line's own vm=NAME, looked up before anything else so that complaints can name the VM. */
+static bool wanted_name(const char *line, char name[VM_NAME_MAX])
+{
+    struct config_word word;
+
+    while (config_next_word(&line, &word) && (word.quoted || strcmp(word.text, "--") != 0)) {
+        if (!word.unclosed && strncmp(word.text, "vm=", 3) == 0 && config_name_valid(word.text + 3)) {
+            memcpy(name, word.text + 3, strlen(word.text + 3) + 1);
+            return true;
+        }
+    }
+    return false;
+}
+
+static void default_name(struct mote_config *config, const struct vm_config *vm, const char *path, char *name)
+{
+    const char *base = base_name(path);
+
+    if (config_name_valid(base) && find_vm(config, base) == NULL) {
+        memcpy(name, base, strlen(base) + 1);
+        return;
+    }
+    u32 number = (u32)(vm - config->vms);
+    do {
+        (void)fmt_snprintf(name, VM_NAME_MAX, "vm%u", number++);
+    } while (find_vm(config, name) != NULL);
+}
+
+static struct vm_config *add_vm(struct parser *p, const char *line, const char *path)
+{
+    struct mote_config *config = p->out;
+    char name[VM_NAME_MAX] = "";
+
+    if (config->vm_count == VM_MAX) {
+        complain(p, "kernel", "too many VMs (64)");
+        return NULL;
+    }
+    struct vm_config *vm = &config->vms[config->vm_count];
+    memset(vm, 0, sizeof(*vm));
+    vm->mem_bytes = DEFAULT_MEM;
+    vm->vcpus = 1;
+    cpuset_fill(&vm->pin);
+    bool named = wanted_name(line, name);
+    if (!named) {
+        default_name(config, vm, path, name);
+    }
+    bool twice = find_vm(config, name) != NULL;
+    memcpy(vm->name, name, sizeof(vm->name));
+    config->vm_count++;
+    p->vm = vm;
+    if (twice) {
+        complain(p, "vm", "two VMs have this name");
+    }
+    return vm;
+}
+
+/* The words of a module line from its keys on; returns the guest's command line. */
+static const char *parse_keys(const struct parser *p, const char *line, bool kernel)
+{
+    struct config_word word;
+
+    while (config_next_word(&line, &word)) {
+        if (!word.quoted && strcmp(word.text, "--") == 0) {
+            return *line != '\0' ? line + 1 : line;
+        }
+        if (!check_word(p, &word)) {
+            continue;
+        }
+        const char *value = split(word.text);
+        if (kernel) {
+            apply(p, word.text, value, CONFIG_SCOPE_VM);
+        } else {
+            complain(p, word.text, "belongs on the kernel's line");
+        }
+    }
+    return line;
+}
+
+static void parse_role_line(struct parser *p, enum vm_role role, const char *line, const char *path)
+{
+    const char *role_name = role_names[role];
+
+    p->vm = role == ROLE_KERNEL ? add_vm(p, line, path) : p->current;
+    if (role == ROLE_KERNEL) {
+        p->current = p->vm;
+    }
+    if (p->vm == NULL) {
+        if (role != ROLE_KERNEL) {
+            complain(p, role_name, "no kernel line before it");
+        }
+        return;
+    }
+    const char *cmdline = parse_keys(p, line, role == ROLE_KERNEL);
+    if (strnlen(cmdline, VM_CMDLINE_MAX) == VM_CMDLINE_MAX) {
+        complain(p, "--", "guest command line longer than 2047 characters");
+        cmdline = "";
+    }
+    if (p->vm->module_count == VM_MODULES_MAX) {
+        complain(p, role_name, "too many modules for one VM (16)");
+        return;
+    }
+    p->vm->modules[p->vm->module_count++] =
+        (struct vm_module){.role = role, .boot_module = (u32)p->module, .cmdline = cmdline};
+}
+
+static u32 word_role(const struct config_word *word)
+{
+    return word->quoted ? (u32)ROLE_NONE : config_choose(word->text, role_names, ROLE_NONE);
+}
+
+/* Does the line begin with a path, as some loaders pass it? A word that is no role and no key, and either looks like a
+ * path or stands before a role. */
+static bool takes_path(const struct config_word *word, const char *rest)
+{
+    struct config_word next;
+
+    if (word_role(word) != ROLE_NONE || strchr(word->text, '=') != NULL || strcmp(word->text, "--") == 0) {
+        return false;
+    }
+    return strchr(word->text, '/') != NULL || strchr(word->text, '.') != NULL ||
+           (config_next_word(&rest, &next) && word_role(&next) != ROLE_NONE);
+}
+
+static void complain_role(struct parser *p, const struct config_word *word)
+{
+    char why[CONFIG_WHY_MAX];
+
+    p->vm = NULL;
+    p->current = NULL;
+    (void)fmt_snprintf(why, sizeof(why), "unknown role, did you mean %s?",
+                       config_nearest(word->text, role_names, ROLES_AVAILABLE));
+    complain(p, word->text, why);
+}
+
+static void parse_module(struct parser *p, const char *line)
+{
+    struct config_word word = {.quoted = false}, path = {.quoted = false};
+    const char *start = line; /* of the word now in `word` */
+    bool any = config_next_word(&line, &word);
+
+    p->vm = NULL;
+    if (any && takes_path(&word, line)) {
+        path = word;
+        start = line;
+        any = config_next_word(&line, &word);
+    }
+    u32 role = any ? word_role(&word) : ROLE_NONE;
+    if (role < ROLES_AVAILABLE) {
+        parse_role_line(p, (enum vm_role)role, line, path.text);
+    } else if (role != ROLE_NONE) {
+        complain(p, word.text, "this role is not in this version");
+    } else if (!any || strchr(word.text, '=') != NULL || strcmp(word.text, "--") == 0) {
+        parse_role_line(p, ROLE_KERNEL, start, path.text);
+    } else {
+        complain_role(p, &word);
+    }
+}
+
+void config_parse(const char *cmdline, const char *const *modules, u32 module_count, config_report report, void *ctx,
+                  struct mote_config *out)
+{
+    struct parser p = {.out = out, .report = report, .ctx = ctx};
+
+    memset(out, 0, sizeof(*out));
+    out->log_level = LOG_INFO;
+    out->console_port = DEFAULT_CONSOLE_PORT;
+    out->console_baud = DEFAULT_BAUD;
+    out->on_idle = ON_IDLE_HALT;
+    out->strict = true;
+    out->escape = DEFAULT_ESCAPE;
+    parse_mote_line(&p, cmdline, PASS_STRICT);
+    parse_mote_line(&p, cmdline, PASS_KEYS);
+    for (u32 i = 0; i < module_count; i++) {
+        p.module = (int)i;
+        parse_module(&p, modules[i]);
+    }
+    parse_mote_line(&p, cmdline, PASS_OVERRIDES);
+    if (out->focus[0] != '\0' && out->vm_count != 0 && find_vm(out, out->focus) == NULL) {
+        complain_no_vm(&p, "focus", out->focus);
+        out->focus[0] = '\0';
+    }
+}

@@ -1,0 +1,63 @@
+/* The parts of the configuration parser: words, values, and the one table of keys. Private to vm/config*.c and the
+ * generator of the reference. Pure. */
+#pragma once
+#include "vm/config.h"
+
+#define CONFIG_WORD_MAX 256U
+
+/* One word of a line, quotes and escapes removed. */
+struct config_word {
+    char text[CONFIG_WORD_MAX];
+    bool quoted;   /* some part of it stood in quotes: never a role, a path or "--" */
+    bool cut;      /* longer than CONFIG_WORD_MAX - 1 */
+    bool unclosed; /* the line ended inside a quote */
+};
+
+/* Take the next word from *line and move *line behind it; false when only blanks are left. Quotes (' or ") may open and
+ * close anywhere in a word, because GRUB moves them around it; a backslash escapes ' " and itself. */
+bool config_next_word(const char **line, struct config_word *word);
+
+/* Whole-text value parsers: true and *out written, or false. Decimal or 0x hexadecimal; a size may end in K, M, G or T;
+ * a time must end in ms or s (plain 0 is allowed); a CPU set is "2-3,6". */
+bool config_parse_number(const char *text, u64 *out);
+bool config_parse_size(const char *text, u64 *out);
+bool config_parse_time(const char *text, u64 *out_ns);
+bool config_parse_bool(const char *text, bool *out);
+bool config_parse_cpus(const char *text, struct cpuset *out);
+/* The index of text in names[0..count), or count. */
+u32 config_choose(const char *text, const char *const *names, u32 count);
+
+/* How many single-character edits lead from a to b (both cut at 31 characters). */
+u32 config_distance(const char *a, const char *b);
+/* The nearest of names[0..count) to text; NULL when count is 0. */
+const char *config_nearest(const char *text, const char *const *names, u32 count);
+
+/* Where a key may stand. */
+#define CONFIG_SCOPE_VM BIT32(0)   /* a kernel line; with "vm.NAME." in front also the hypervisor line */
+#define CONFIG_SCOPE_MOTE BIT32(1) /* the hypervisor line */
+
+/* One key=value to be applied. */
+struct config_setting {
+    const char *value;
+    struct mote_config *config;
+    struct vm_config *vm; /* NULL for hypervisor keys */
+    char *why;            /* CONFIG_WHY_MAX bytes, for a refusal */
+};
+
+struct config_key {
+    const char *name;
+    u32 scope;
+    bool (*set)(const struct config_setting *setting); /* NULL: known, but not in this version */
+    const char *default_text;
+    const char *help;
+};
+
+extern const struct config_key config_keys[];
+extern const u32 config_key_count;
+
+/* The key of that name in one of the scopes; NULL when there is none. */
+const struct config_key *config_find_key(const char *name, u32 scope);
+/* The available key in the scopes that is nearest to name. */
+const char *config_nearest_key(const char *name, u32 scope);
+/* May a VM have this name? 1 to 31 letters, digits, '.', '-', '_'; a letter or digit first. */
+bool config_name_valid(const char *name);
