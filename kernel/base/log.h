@@ -13,6 +13,12 @@ struct log_sink {
 /* Add a sink; the lines logged so far (the last 16 KiB) are replayed into it. sink lives for ever. Boot CPU only. */
 void log_add_sink(struct log_sink *sink);
 
+/* Take a sink out again; unknown ones are ignored. Any context but NMI. */
+void log_remove_sink(struct log_sink *sink);
+
+/* From now on the log takes no lock: for panic, whose CPU may hold it. Any context. */
+void log_break_lock(void);
+
 /* Lines below level are dropped. LOG_EVENT lines are never dropped. Default LOG_INFO. */
 void log_set_level(enum log_level level);
 

@@ -49,5 +49,27 @@ static inline u64 arch_counter(void)
 /* Stop this CPU for ever, interrupts off. */
 NORETURN void arch_cpu_stop(void);
 
-/* Stop every other CPU (NMI); used by panic. */
+/* Stop every other CPU (NMI); used by panic. Does nothing until a driver has registered how to send. */
 void arch_cpu_stop_others(void);
+
+/* Registered by the interrupt controller's driver: send an NMI to every CPU but the caller. Any context. */
+void arch_set_nmi_others(void (*send)(void));
+
+/* Registered by kernel/init: what takes each external interrupt (irq_dispatch). IRQ context, IRQs off. */
+void arch_set_irq_entry(void (*dispatch)(u32 vector));
+
+struct percpu;
+
+/* The stacks of a CPU: its ordinary one, then one per exception that must not trust the current stack. */
+enum { ARCH_STACK_KERNEL, ARCH_STACK_NMI, ARCH_STACK_DOUBLE_FAULT, ARCH_STACK_MACHINE_CHECK, ARCH_STACKS };
+
+/* The boot CPU's first act: its percpu area, descriptor tables, traps (on static stacks) and CPU features. Once. */
+void arch_cpu_init_boot(void);
+
+/* Prepare the descriptor tables of area's CPU to use these stacks (tops, 16-byte aligned). For a CPU that is not running
+ * yet, or for the boot CPU when guarded stacks exist; the boot CPU goes on using its present ordinary stack. */
+void arch_cpu_prepare(struct percpu *area, void *const stack_tops[ARCH_STACKS]);
+
+/* Make the calling CPU the one of area: descriptor tables, traps, GS, CPU features. arch_cpu_prepare() went before.
+ * Interrupts off; on a CPU in 64-bit mode with the kernel's page tables. */
+void arch_cpu_activate(struct percpu *area);

@@ -1,0 +1,16 @@
+#include "kernel/lib/errno.h"
+
+const char *errno_text(int error)
+{
+    switch (error < 0 ? -error : error) {
+    case 0:
+        return "success";
+#define E_TEXT(name, number, text)                                                                                    \
+    case number:                                                                                                      \
+        return text;
+        E_LIST(E_TEXT)
+#undef E_TEXT
+    default:
+        return "unknown error";
+    }
+}
