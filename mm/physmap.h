@@ -2,6 +2,9 @@
 #pragma once
 #include "kernel/lib/types.h"
 
+/* No frame, table or mapping lies at or above this physical address: the direct map's window ends there. */
+#define PHYSMAP_LIMIT BIT(46)
+
 /* Virtual address of physical 0. A variable so that host unit tests can point it into a buffer. */
 extern u64 physmap_base;
 
