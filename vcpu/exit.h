@@ -53,6 +53,7 @@ struct vcpu_exit {
             bool user;    /* called from the guest's user mode */
             u64 result;   /* where the VM layer puts the answer */
         } hypercall;
+        struct { bool interruptible; } halt; /* can an interrupt end the halt? */
         struct { enum vcpu_shutdown reason; } shutdown;
         struct { u64 hw_reason, qual, detail; } entry_failed;
         struct { u64 hw_reason, qual, detail; const char *what; } unhandled;

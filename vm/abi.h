@@ -3,8 +3,10 @@
  * MOTE_HC_FIRST lie KVM's numbers with KVM's registers (RBX RCX RDX RSI). */
 #pragma once
 
+#define MOTE_ABI_VERSION 1
+
 #define MOTE_HC_FIRST 0x4D540000
-#define MOTE_HC_VERSION 0x4D540000 /* -> interface version, 1 */
+#define MOTE_HC_VERSION 0x4D540000 /* -> MOTE_ABI_VERSION */
 #define MOTE_HC_EXIT 0x4D540001    /* RDI = exit code 0..255: the VM stops with this verdict; does not return */
 #define MOTE_HC_ECHO 0x4D540002    /* six arguments -> a + 3*b + 5*c + 7*d + 11*e + 13*f (mod 2^64) */
 #define MOTE_HC_PUTC 0x4D540003    /* RDI = byte for this VM's console */

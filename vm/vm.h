@@ -1,4 +1,6 @@
-/* The virtual machine: object, lifecycle, run loop. */
+/* The virtual machine: object, lifecycle, run loop.
+ *
+ *   empty -vm_init-> built -vm_start-> running -vm_stop-> stopping -last vCPU left-> ended -vm_destroy-> empty */
 #pragma once
 #include "kernel/base/lock.h"
 #include "kernel/console.h"
@@ -7,40 +9,99 @@
 #include "vcpu/vcpu.h"
 #include "vm/bus.h"
 #include "vm/config.h"
+#include "mm/frame.h"
 #include "vm/gmem.h"
 #include "vm/image.h"
 
-enum vm_state { VM_EMPTY, VM_CREATED, VM_RUNNING, VM_STOPPING, VM_STOPPED, VM_CRASHED };
+enum vm_state { VM_EMPTY, VM_BUILT, VM_RUNNING, VM_STOPPING, VM_ENDED };
+
+/*        name         text in the event line   a crash?  default code */
+#define VM_END_LIST(X)                                                                                                 \
+    X(NONE, "none", false, 0)                                                                                          \
+    X(HYPERCALL, "hypercall", false, 0)    /* the guest's exit call, with its code */                                  \
+    X(PORT, "port", false, 0)              /* the exit port, with its code */                                          \
+    X(POWEROFF, "poweroff", false, 0)      /* soft-off */                                                              \
+    X(RESET, "reset", false, 0)            /* a reset port or register */                                              \
+    X(HALT, "halt", false, 0)              /* halted with nothing that could wake it */                                \
+    X(QUIT, "quit", false, 0)              /* the user at the console */                                               \
+    X(TIMEOUT, "timeout", true, 4)         /* the key timeout= */                                                      \
+    X(TRIPLE_FAULT, "triple-fault", true, 1)                                                                           \
+    X(ENTRY_FAILED, "entry-failed", true, 1)                                                                           \
+    X(UNMAPPED, "unmapped", true, 1)       /* it fetched code, or kept page tables, where there is no memory */        \
+    X(EMULATION, "emulation", true, 1)     /* an instruction at a device that the emulator lacks */                    \
+    X(UNHANDLED, "unhandled", true, 1)     /* an exit that nobody serves */                                            \
+    X(INTERNAL, "internal", true, 1)       /* the vCPU would not run: our fault, contained */
+
+enum vm_end {
+#define VM_END_ENUM(name, text, crash, code) VM_END_##name,
+    VM_END_LIST(VM_END_ENUM)
+#undef VM_END_ENUM
+};
+
+struct vm;
+
+/* What the board (vm/board) supplies: the VM layer knows no device. */
+struct vm_board_ops {
+    void (*stop)(struct vm *vm);    /* no device timer or interrupt comes after this; task context */
+    void (*destroy)(struct vm *vm); /* free the devices */
+};
+
+#define VM_WHY_MAX 128U
 
 struct vm {
-    struct spinlock lock; /* protects state, stop_* */
+    struct spinlock lock; /* protects state, end, end_code, end_vcpu, why, left */
     u32 id;
     enum vm_state state;
     const struct vm_config *config;
+    const char *type; /* the loader's name */
     struct gmem mem;
-    struct bus pio, mmio;
+    struct bus pio;
+    struct bus mmio;
     struct vcpu vcpus[VM_VCPUS_MAX];
     struct task tasks[VM_VCPUS_MAX];
     u32 vcpu_count;
+    u32 left; /* vCPUs that have left for good */
     struct console_port console;
     struct timer timeout;
-    void *board;               /* vm/board's devices */
-    u32 stop_requested;        /* enum vm_stop, 0 = none */
-    u32 stop_code;
-    const char *stop_reason;
-    char crash_why[128];
+    const struct vm_board_ops *board_ops;
+    void *board;
+    enum vm_end end;
+    u32 end_code;
+    u32 end_vcpu;
+    char why[VM_WHY_MAX];       /* detail of a crash: "gpa=0x... rip=0x..." */
+    void (*ended)(struct vm *vm); /* called once when the last vCPU has left; task context of its CPU, no lock held */
 };
 
-enum vm_stop { VM_STOP_NONE, VM_STOP_EXIT, VM_STOP_OFF, VM_STOP_RESET, VM_STOP_CRASH, VM_STOP_TIMEOUT, VM_STOP_KILL };
+/* Begin to build: memory structures, empty buses, vCPUs created and set up, nothing mapped. chip_ops/chip: the board's
+ * interrupt chip. vm is zeroed memory. 0, -E_NOMEM (everything given back). Task context. */
+MUST_CHECK int vm_init(struct vm *vm, u32 id, const struct vm_config *config);
 
-/* Build a VM from its configuration: memory, board, loaded image, vCPUs. 0, or -E_* with why filled (LOAD_WHY_MAX) and
- * everything given back. Task context. */
-MUST_CHECK int vm_create(struct vm *vm, u32 id, const struct vm_config *config, const struct image *images, char *why);
+/* The vCPUs, once the board exists. 0, -E_NOMEM. */
+MUST_CHECK int vm_create_vcpus(struct vm *vm, const struct irqchip_ops *chip_ops, void *chip);
+
+/* Built -> Running: the event line, the time-out, the vCPUs' tasks. 0, -E_STATE, -E_INVAL (pinned to no online CPU). */
 MUST_CHECK int vm_start(struct vm *vm);
 
-/* Ask a VM to end, from anywhere (device, timer, other CPU): the first caller's reason wins. */
-void vm_stop(struct vm *vm, enum vm_stop how, u32 code, const char *reason);
-/* A crash with a cause that the event line shows. */
-void vm_crash(struct vm *vm, const char *reason, const char *format, ...) PRINTF_LIKE(3, 4);
-/* Give everything back. The VM's tasks have exited. */
+/* Ask a VM to end, from anywhere (device, timer, another CPU), any context but NMI: the first caller's reason wins.
+ * format: detail for the event line, may be NULL. */
+void vm_stop(struct vm *vm, enum vm_end end, u32 code, const char *format, ...) PRINTF_LIKE(4, 5);
+
+/* Print the one event line that says how the VM ended; for a crash, the registers of the vCPU that caused it follow. */
+void vm_report_end(struct vm *vm);
+
+/* The verdict of an ended VM: 0 passed, else the code that the machine's exit status shows. */
+u32 vm_verdict(const struct vm *vm);
+
+/* Give everything back, whatever state of building it was in; never while tasks run. -> Empty. Task context. */
 void vm_destroy(struct vm *vm);
+
+/* --- inside vm/ ------------------------------------------------------------------------------------------------------- */
+
+/* The vCPU task (run.c). */
+enum task_verdict vm_run_slice(struct task *task, u64 slice_end_ns);
+
+/* Answer a hypercall (hypercall.c). */
+void vm_hypercall(struct vm *vm, struct vcpu *v, struct vcpu_exit *exit);
+
+/* Memory and port access for vcpu_emulate() (access.c). */
+extern const struct vcpu_mem_ops vm_mem_ops;

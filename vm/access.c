@@ -1,0 +1,39 @@
+/* How a vCPU's emulated instruction reaches the VM's memory and devices. */
+#include "vm/vm.h"
+
+static int ram_read(void *ctx, gpa_t gpa, void *buf, size_t len)
+{
+    const struct vm *vm = ctx;
+
+    return gmem_read(&vm->mem, gpa, buf, len);
+}
+
+static int ram_write(void *ctx, gpa_t gpa, const void *buf, size_t len)
+{
+    struct vm *vm = ctx;
+
+    return gmem_write(&vm->mem, gpa, buf, len);
+}
+
+static void mmio(void *ctx, gpa_t gpa, u8 size, bool write, u64 *value)
+{
+    const struct vm *vm = ctx;
+
+    (void)bus_access(&vm->mmio, gpa.v, size, write, value);
+}
+
+static void pio(void *ctx, u16 port, u8 size, bool write, u32 *value)
+{
+    const struct vm *vm = ctx;
+    u64 wide = *value;
+
+    (void)bus_access(&vm->pio, port, size, write, &wide);
+    *value = (u32)wide;
+}
+
+const struct vcpu_mem_ops vm_mem_ops = {
+    .ram_read = ram_read,
+    .ram_write = ram_write,
+    .mmio = mmio,
+    .pio = pio,
+};

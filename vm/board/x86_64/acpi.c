@@ -1,0 +1,200 @@
+#include "vm/board/x86_64/acpi.h"
+#include "kernel/lib/string.h"
+#include "vm/dev/x86_64/acpipm.h"
+
+/* ACPI 6.5, 5.2.6 "System Description Table Header". */
+struct PACKED sdt_header {
+    char signature[4];
+    u32 length;
+    u8 revision;
+    u8 checksum;
+    char oem_id[6];
+    char oem_table_id[8];
+    u32 oem_revision;
+    char creator_id[4];
+    u32 creator_revision;
+};
+_Static_assert(sizeof(struct sdt_header) == 36, "ACPI 6.5 table 5.4");
+
+/* 5.2.5.3 "Root System Description Pointer (RSDP) Structure". */
+struct PACKED rsdp {
+    char signature[8];
+    u8 checksum;
+    char oem_id[6];
+    u8 revision;
+    u32 rsdt;
+    u32 length;
+    u64 xsdt;
+    u8 extended_checksum;
+    u8 reserved[3];
+};
+_Static_assert(sizeof(struct rsdp) == 36, "ACPI 6.5 table 5.3");
+
+/* 5.2.3.2 "Generic Address Structure". */
+struct PACKED gas {
+    u8 space; /* 1 = system I/O */
+    u8 bit_width;
+    u8 bit_offset;
+    u8 access_size;
+    u64 address;
+};
+_Static_assert(sizeof(struct gas) == 12, "ACPI 6.5 table 5.1");
+
+/* 5.2.9 "Fixed ACPI Description Table (FADT)", revision 6. */
+struct PACKED fadt {
+    struct sdt_header header;
+    u32 firmware_ctrl, dsdt;
+    u8 reserved0, preferred_pm_profile;
+    u16 sci_int;
+    u32 smi_cmd;
+    u8 acpi_enable, acpi_disable, s4bios_req, pstate_cnt;
+    u32 pm1a_evt, pm1b_evt, pm1a_cnt, pm1b_cnt, pm2_cnt, pm_tmr, gpe0, gpe1;
+    u8 pm1_evt_len, pm1_cnt_len, pm2_cnt_len, pm_tmr_len, gpe0_len, gpe1_len, gpe1_base, cst_cnt;
+    u16 p_lvl2_lat, p_lvl3_lat, flush_size, flush_stride;
+    u8 duty_offset, duty_width, day_alarm, month_alarm, century;
+    u16 iapc_boot_arch;
+    u8 reserved1;
+    u32 flags;
+    struct gas reset_reg;
+    u8 reset_value;
+    u16 arm_boot_arch;
+    u8 minor_version;
+    u64 x_firmware_ctrl, x_dsdt;
+    struct gas x_pm1a_evt, x_pm1b_evt, x_pm1a_cnt, x_pm1b_cnt, x_pm2_cnt, x_pm_tmr, x_gpe0, x_gpe1;
+    struct gas sleep_control, sleep_status;
+    u64 hypervisor_vendor;
+};
+_Static_assert(offsetof(struct fadt, flags) == 112, "ACPI 6.5 table 5.9");
+_Static_assert(offsetof(struct fadt, x_dsdt) == 140, "ACPI 6.5 table 5.9");
+_Static_assert(sizeof(struct fadt) == 276, "ACPI 6.5 table 5.9");
+
+/* 5.2.10 "Firmware ACPI Control Structure (FACS)". */
+struct PACKED facs {
+    char signature[4];
+    u32 length;
+    u8 rest[56];
+};
+_Static_assert(sizeof(struct facs) == 64, "ACPI 6.5 table 5.12");
+
+#define GAS_IO 1U
+#define FADT_REVISION 6U
+#define FLAG_WBINVD BIT32(0)
+#define FLAG_PROC_C1 BIT32(2)
+#define FLAG_SLP_BUTTON BIT32(5) /* no fixed sleep button */
+#define FLAG_TMR_VAL_EXT BIT32(8)
+#define FLAG_RESET_REG_SUP BIT32(10)
+#define BOOT_ARCH_LEGACY_DEVICES BIT32(0)
+#define BOOT_ARCH_NO_VGA BIT32(2)
+#define RESET_PORT 0xCF9U
+#define RESET_VALUE 0x06U
+#define CMOS_CENTURY 50U
+#define UNSUPPORTED_C2 101U
+#define UNSUPPORTED_C3 1001U
+
+/* Name(\_S5, Package(4){SLP_TYPa, SLP_TYPb, 0, 0}), in the bytes of ACPI 6.5, 20.2: NameOp, "_S5_", PackageOp, its
+ * length and element count, then four small integers. */
+static const u8 dsdt_body[] = {0x08, '_', 'S', '5', '_', 0x12, 0x08, 0x04, 0x0A, ACPIPM_S5, 0x0A, ACPIPM_S5, 0x00, 0x00};
+
+enum { RSDP_AT = 0, XSDT_AT = 64, FADT_AT = 128, FACS_AT = 448, DSDT_AT = 512 };
+
+static u8 checksum(const void *data, size_t len)
+{
+    const u8 *bytes = data;
+    u8 sum = 0;
+
+    for (size_t i = 0; i < len; i++) {
+        sum = (u8)(sum + bytes[i]);
+    }
+    return (u8)-sum;
+}
+
+static struct sdt_header header(const char *signature, size_t length, u8 revision)
+{
+    struct sdt_header h = {.length = (u32)length, .revision = revision, .oem_revision = 1, .creator_revision = 1};
+
+    memcpy(h.signature, signature, sizeof(h.signature));
+    memcpy(h.oem_id, "MOTE  ", sizeof(h.oem_id));
+    memcpy(h.oem_table_id, "MOTE-PC ", sizeof(h.oem_table_id));
+    memcpy(h.creator_id, "MOTE", sizeof(h.creator_id));
+    return h;
+}
+
+static struct gas io_register(u64 port, u8 bits)
+{
+    return (struct gas){.space = GAS_IO, .bit_width = bits, .access_size = bits == 8 ? 1 : bits == 16 ? 2 : 3, .address = port};
+}
+
+static struct fadt build_fadt(u64 base)
+{
+    struct fadt f = {
+        .header = header("FACP", sizeof(f), FADT_REVISION),
+        .firmware_ctrl = (u32)base + FACS_AT,
+        .dsdt = (u32)base + DSDT_AT,
+        .sci_int = ACPIPM_SCI,
+        .pm1a_evt = ACPIPM_BASE + ACPIPM_EVENT,
+        .pm1a_cnt = ACPIPM_BASE + ACPIPM_CONTROL,
+        .pm_tmr = ACPIPM_BASE + ACPIPM_TIMER,
+        .pm1_evt_len = 4,
+        .pm1_cnt_len = 2,
+        .pm_tmr_len = 4,
+        .p_lvl2_lat = UNSUPPORTED_C2,
+        .p_lvl3_lat = UNSUPPORTED_C3,
+        .century = CMOS_CENTURY,
+        .iapc_boot_arch = BOOT_ARCH_LEGACY_DEVICES | BOOT_ARCH_NO_VGA,
+        .flags = FLAG_WBINVD | FLAG_PROC_C1 | FLAG_SLP_BUTTON | FLAG_TMR_VAL_EXT | FLAG_RESET_REG_SUP,
+        .reset_reg = io_register(RESET_PORT, 8),
+        .reset_value = RESET_VALUE,
+        .x_dsdt = base + DSDT_AT,
+        .x_pm1a_evt = io_register(ACPIPM_BASE + ACPIPM_EVENT, 32),
+        .x_pm1a_cnt = io_register(ACPIPM_BASE + ACPIPM_CONTROL, 16),
+        .x_pm_tmr = io_register(ACPIPM_BASE + ACPIPM_TIMER, 32),
+    };
+
+    f.header.checksum = checksum(&f, sizeof(f));
+    return f;
+}
+
+static int write_rsdp_and_xsdt(struct gmem *mem, u64 base)
+{
+    struct PACKED {
+        struct sdt_header header;
+        u64 entries[1];
+    } xsdt = {.header = header("XSDT", sizeof(xsdt), 1), .entries = {base + FADT_AT}};
+    struct rsdp rsdp = {.revision = 2, .length = sizeof(rsdp), .xsdt = base + XSDT_AT};
+
+    xsdt.header.checksum = checksum(&xsdt, sizeof(xsdt));
+    memcpy(rsdp.signature, "RSD PTR ", sizeof(rsdp.signature));
+    memcpy(rsdp.oem_id, "MOTE  ", sizeof(rsdp.oem_id));
+    rsdp.checksum = checksum(&rsdp, offsetof(struct rsdp, length));
+    rsdp.extended_checksum = checksum(&rsdp, sizeof(rsdp));
+    int rc = gmem_load(mem, GPA(base + RSDP_AT), &rsdp, sizeof(rsdp));
+    return rc != 0 ? rc : gmem_load(mem, GPA(base + XSDT_AT), &xsdt, sizeof(xsdt));
+}
+
+static int write_dsdt(struct gmem *mem, u64 base)
+{
+    struct PACKED {
+        struct sdt_header header;
+        u8 body[sizeof(dsdt_body)];
+    } dsdt = {.header = header("DSDT", sizeof(dsdt), 2)};
+
+    memcpy(dsdt.body, dsdt_body, sizeof(dsdt_body));
+    dsdt.header.checksum = checksum(&dsdt, sizeof(dsdt));
+    return gmem_load(mem, GPA(base + DSDT_AT), &dsdt, sizeof(dsdt));
+}
+
+int acpi_build(struct gmem *mem, u64 base)
+{
+    struct fadt fadt = build_fadt(base);
+    struct facs facs = {.length = sizeof(facs)};
+    int rc = write_rsdp_and_xsdt(mem, base);
+
+    memcpy(facs.signature, "FACS", sizeof(facs.signature));
+    if (rc == 0) {
+        rc = gmem_load(mem, GPA(base + FADT_AT), &fadt, sizeof(fadt));
+    }
+    if (rc == 0) {
+        rc = gmem_load(mem, GPA(base + FACS_AT), &facs, sizeof(facs));
+    }
+    return rc != 0 ? rc : write_dsdt(mem, base);
+}

@@ -1,0 +1,205 @@
+/* The PC: which device sits at which port and pin. */
+#include "kernel/lib/errno.h"
+#include "mm/heap.h"
+#include "vm/abi.h"
+#include "vm/board/board.h"
+#include "vm/board/x86_64/acpi.h"
+#include "vm/dev/uart16550.h"
+#include "vm/dev/x86_64/acpipm.h"
+#include "vm/dev/x86_64/pciconf.h"
+#include "vm/dev/x86_64/pic.h"
+#include "vm/dev/x86_64/pit.h"
+#include "vm/dev/x86_64/reset.h"
+#include "vm/dev/x86_64/rtc.h"
+#include "vm/load/load.h"
+
+#define PIN_PIT 0U
+#define PIN_COM1 4U
+#define COM1_PORT 0x3F8U
+#define VGA_HOLE_START 0xA0000ULL
+#define VGA_HOLE_END 0xC0000ULL
+
+struct pc {
+    struct pic pic;
+    struct pit pit;
+    struct rtc rtc;
+    struct vuart uart;
+    struct reset_ports reset;
+    struct pciconf pci;
+    struct acpipm pm;
+};
+
+/* --- interrupts ------------------------------------------------------------------------------------------------------- */
+
+static bool chip_pending(void *chip, const struct vcpu *v)
+{
+    const struct pic *pic = chip;
+
+    return v->config.id == 0 && READ_ONCE(pic->output);
+}
+
+static bool chip_acknowledge(void *chip, struct vcpu *v, u8 *vector)
+{
+    return v->config.id == 0 && pic_acknowledge(chip, vector);
+}
+
+static const struct irqchip_ops pc_irqchip = {.pending = chip_pending, .acknowledge = chip_acknowledge};
+
+static void intr_changed(void *ctx, bool level)
+{
+    struct vm *vm = ctx;
+
+    if (level) {
+        vcpu_request(&vm->vcpus[0], VCPU_REQ_EVENT);
+    }
+}
+
+/* --- what devices ask of the VM ------------------------------------------------------------------------------------------ */
+
+static void transmit(void *ctx, u8 byte)
+{
+    struct vm *vm = ctx;
+
+    console_put(&vm->console, byte);
+}
+
+static void receive(struct console_port *port, u8 byte)
+{
+    vuart_receive(port->arg, byte);
+}
+
+static void power_off(void *ctx)
+{
+    vm_stop(ctx, VM_END_POWEROFF, 0, NULL);
+}
+
+static void reset(void *ctx)
+{
+    vm_stop(ctx, VM_END_RESET, 0, NULL);
+}
+
+static void exit_port(void *device, u64 offset, u8 size, bool write, u64 *value)
+{
+    (void)offset;
+    (void)size;
+    if (write) {
+        vm_stop(device, VM_END_PORT, (u8)*value, NULL);
+    } else {
+        *value = ~0ULL;
+    }
+}
+
+/* A read tells the port's own number, by which guests detect it. */
+static void debug_port(void *device, u64 offset, u8 size, bool write, u64 *value)
+{
+    (void)offset;
+    (void)size;
+    if (write) {
+        transmit(device, (u8)*value);
+    } else {
+        *value = MOTE_PORT_DEBUG;
+    }
+}
+
+/* --- assembly ---------------------------------------------------------------------------------------------------------- */
+
+static struct irqline pin(struct pc *pc, u32 number)
+{
+    return (struct irqline){.set = pic_set_pin, .chip = &pc->pic, .pin = number};
+}
+
+static void init_devices(struct vm *vm, struct pc *pc)
+{
+    struct irqline pit_pin = pin(pc, PIN_PIT);
+    struct irqline uart_pin = pin(pc, PIN_COM1);
+    struct irqline sci_pin = pin(pc, ACPIPM_SCI);
+    u64 low = MIN(vm->config->mem_bytes, LOAD_HOLE_START);
+
+    pic_init(&pc->pic, intr_changed, vm);
+    pit_init(&pc->pit, &pit_pin);
+    rtc_init(&pc->rtc, low, vm->config->mem_bytes - low);
+    vuart_init(&pc->uart, &uart_pin, transmit, vm);
+    reset_ports_init(&pc->reset, reset, vm);
+    pciconf_init(&pc->pci, reset_control_port, &pc->reset);
+    acpipm_init(&pc->pm, &sci_pin, power_off, vm);
+}
+
+static int claim_vm_ports(struct vm *vm)
+{
+    const struct bus_range exit_range = {MOTE_PORT_EXIT, 1, 4, exit_port, vm};
+    const struct bus_range debug_range = {MOTE_PORT_DEBUG, 1, 1, debug_port, vm};
+    int rc = bus_add(&vm->pio, &exit_range);
+
+    return rc != 0 ? rc : bus_add(&vm->pio, &debug_range);
+}
+
+static int claim_ports(struct vm *vm, struct pc *pc)
+{
+    int results[] = {
+        pic_attach(&pc->pic, &vm->pio),     pit_attach(&pc->pit, &vm->pio),
+        rtc_attach(&pc->rtc, &vm->pio),     vuart_attach(&pc->uart, &vm->pio, COM1_PORT),
+        reset_ports_attach(&pc->reset, &vm->pio), pciconf_attach(&pc->pci, &vm->pio),
+        acpipm_attach(&pc->pm, &vm->pio),   claim_vm_ports(vm),
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(results); i++) {
+        if (results[i] != 0) {
+            return results[i];
+        }
+    }
+    return 0;
+}
+
+static void stop(struct vm *vm)
+{
+    struct pc *pc = vm->board;
+
+    console_close(&vm->console);
+    pit_stop(&pc->pit);
+}
+
+static void destroy(struct vm *vm)
+{
+    heap_free(vm->board);
+    vm->board = NULL;
+}
+
+static const struct vm_board_ops pc_ops = {.stop = stop, .destroy = destroy};
+
+int board_attach(struct vm *vm, const struct irqchip_ops **chip_ops, void **chip)
+{
+    struct pc *pc = heap_alloc(sizeof(*pc));
+
+    if (pc == NULL) {
+        return -E_NOMEM;
+    }
+    init_devices(vm, pc);
+    vm->board = pc;
+    vm->board_ops = &pc_ops;
+    vm->console.receive = receive;
+    vm->console.arg = &pc->uart;
+    console_open(&vm->console);
+    *chip_ops = &pc_irqchip;
+    *chip = &pc->pic;
+    return claim_ports(vm, pc);
+}
+
+int board_add_memory(struct vm *vm)
+{
+    u64 low = MIN(vm->config->mem_bytes, LOAD_HOLE_START);
+    u64 high = vm->config->mem_bytes - low;
+    int rc = gmem_add(&vm->mem, 0, VGA_HOLE_START, GMEM_RAM);
+
+    if (rc == 0) {
+        rc = gmem_add(&vm->mem, VGA_HOLE_END, low - VGA_HOLE_END, GMEM_RAM);
+    }
+    if (rc == 0 && high != 0) {
+        rc = gmem_add(&vm->mem, GIB(4), high, GMEM_RAM);
+    }
+    return rc;
+}
+
+int board_describe(struct vm *vm)
+{
+    return acpi_build(&vm->mem, LOAD_ACPI_BASE);
+}

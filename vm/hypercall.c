@@ -1,0 +1,78 @@
+/* Mote's guest ABI: one table, indexed by number. */
+#include "kernel/time.h"
+#include "vm/abi.h"
+#include "vm/vm.h"
+
+#define EXIT_CODE_MAX 255U
+
+typedef u64 (*hypercall)(struct vm *vm, const u64 *args);
+
+static u64 call_version(struct vm *vm, const u64 *args)
+{
+    (void)vm;
+    (void)args;
+    return MOTE_ABI_VERSION;
+}
+
+static u64 call_exit(struct vm *vm, const u64 *args)
+{
+    if (args[0] > EXIT_CODE_MAX) {
+        return (u64)(s64)MOTE_EINVAL;
+    }
+    vm_stop(vm, VM_END_HYPERCALL, (u32)args[0], NULL);
+    return 0;
+}
+
+static u64 call_echo(struct vm *vm, const u64 *args)
+{
+    static const u64 weights[6] = {1, 3, 5, 7, 11, 13};
+    u64 sum = 0;
+
+    (void)vm;
+    for (size_t i = 0; i < ARRAY_SIZE(weights); i++) {
+        sum += weights[i] * args[i];
+    }
+    return sum;
+}
+
+static u64 call_putc(struct vm *vm, const u64 *args)
+{
+    if (args[0] > UINT8_MAX) {
+        return (u64)(s64)MOTE_EINVAL;
+    }
+    console_put(&vm->console, (u8)args[0]);
+    return 0;
+}
+
+static u64 call_vm_id(struct vm *vm, const u64 *args)
+{
+    (void)args;
+    return vm->id;
+}
+
+static u64 call_time(struct vm *vm, const u64 *args)
+{
+    (void)vm;
+    (void)args;
+    return time_now_ns();
+}
+
+static const hypercall calls[] = {
+    [MOTE_HC_VERSION - MOTE_HC_FIRST] = call_version, [MOTE_HC_EXIT - MOTE_HC_FIRST] = call_exit,
+    [MOTE_HC_ECHO - MOTE_HC_FIRST] = call_echo,       [MOTE_HC_PUTC - MOTE_HC_FIRST] = call_putc,
+    [MOTE_HC_VM_ID - MOTE_HC_FIRST] = call_vm_id,     [MOTE_HC_TIME_NS - MOTE_HC_FIRST] = call_time,
+};
+
+void vm_hypercall(struct vm *vm, struct vcpu *v, struct vcpu_exit *exit)
+{
+    u64 number = exit->hypercall.number;
+
+    if (exit->hypercall.user) {
+        exit->hypercall.result = (u64)(s64)MOTE_EPERM;
+    } else if (number < MOTE_HC_FIRST || number - MOTE_HC_FIRST >= ARRAY_SIZE(calls)) {
+        exit->hypercall.result = (u64)(s64)MOTE_ENOSYS;
+    } else {
+        exit->hypercall.result = calls[number - MOTE_HC_FIRST](vm, exit->hypercall.args);
+    }
+    vcpu_finish(v, exit);
+}

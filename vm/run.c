@@ -1,0 +1,172 @@
+/* The run loop: enter, serve the exit, enter again, until the slice ends, the vCPU blocks or the VM stops. */
+#include "kernel/base/percpu.h"
+#include "vm/vm.h"
+
+/* Does the loop go on entering after this exit? */
+typedef bool (*exit_handler)(struct vm *vm, struct vcpu *v, struct vcpu_exit *exit);
+
+static bool serve_pio(struct vm *vm, struct vcpu *v, struct vcpu_exit *exit)
+{
+    u64 value = exit->pio.value;
+
+    if (exit->pio.string) {
+        if (vcpu_emulate(v) != 0) {
+            vm_stop(vm, VM_END_EMULATION, 1, "port=0x%x", exit->pio.port);
+        }
+        return true;
+    }
+    (void)bus_access(&vm->pio, exit->pio.port, exit->pio.size, exit->pio.write, &value);
+    exit->pio.value = (u32)value;
+    vcpu_finish(v, exit);
+    return true;
+}
+
+/* Not RAM, or RAM that may not be written: an instruction fetch or a page walk there can never succeed; data accesses
+ * are a device's, or read as ones. */
+static bool serve_npf(struct vm *vm, struct vcpu *v, struct vcpu_exit *exit)
+{
+    gpa_t gpa = exit->npf.gpa;
+    u32 flags = exit->npf.flags;
+
+    if ((flags & (NPF_EXEC | NPF_WALK)) != 0) {
+        vm_stop(vm, VM_END_UNMAPPED, 1, "gpa=0x%llx access=%s", (unsigned long long)gpa.v,
+                (flags & NPF_WALK) != 0 ? "page-walk" : "fetch");
+    } else if (vcpu_emulate(v) != 0) {
+        vm_stop(vm, VM_END_EMULATION, 1, "gpa=0x%llx", (unsigned long long)gpa.v);
+    }
+    return true;
+}
+
+static bool serve_hypercall(struct vm *vm, struct vcpu *v, struct vcpu_exit *exit)
+{
+    vm_hypercall(vm, v, exit);
+    return true;
+}
+
+static bool serve_halt(struct vm *vm, struct vcpu *v, struct vcpu_exit *exit)
+{
+    (void)v;
+    if (!exit->halt.interruptible && vm->vcpu_count == 1) {
+        vm_stop(vm, VM_END_HALT, 0, NULL);
+    }
+    return true;
+}
+
+static bool serve_yield(struct vm *vm, struct vcpu *v, struct vcpu_exit *exit)
+{
+    (void)vm;
+    (void)v;
+    (void)exit;
+    return false;
+}
+
+static bool serve_kicked(struct vm *vm, struct vcpu *v, struct vcpu_exit *exit)
+{
+    (void)vm;
+    (void)v;
+    (void)exit;
+    return true;
+}
+
+static bool serve_shutdown(struct vm *vm, struct vcpu *v, struct vcpu_exit *exit)
+{
+    static const enum vm_end ends[] = {
+        [VCPU_SHUTDOWN_TRIPLE_FAULT] = VM_END_TRIPLE_FAULT,
+        [VCPU_SHUTDOWN_RESET] = VM_END_RESET,
+        [VCPU_SHUTDOWN_OFF] = VM_END_POWEROFF,
+    };
+    enum vm_end end = ends[exit->shutdown.reason];
+
+    (void)v;
+    vm_stop(vm, end, end == VM_END_TRIPLE_FAULT ? 1 : 0, NULL);
+    return true;
+}
+
+static bool serve_entry_failed(struct vm *vm, struct vcpu *v, struct vcpu_exit *exit)
+{
+    (void)v;
+    vm_stop(vm, VM_END_ENTRY_FAILED, 1, "hw-reason=0x%llx qualification=0x%llx detail=0x%llx",
+            (unsigned long long)exit->entry_failed.hw_reason, (unsigned long long)exit->entry_failed.qual,
+            (unsigned long long)exit->entry_failed.detail);
+    return true;
+}
+
+static bool serve_unhandled(struct vm *vm, struct vcpu *v, struct vcpu_exit *exit)
+{
+    (void)v;
+    if (exit->kind == VCPU_EXIT_UNHANDLED) {
+        vm_stop(vm, VM_END_UNHANDLED, 1, "what=%s hw-reason=0x%llx qualification=0x%llx", exit->unhandled.what,
+                (unsigned long long)exit->unhandled.hw_reason, (unsigned long long)exit->unhandled.qual);
+    } else {
+        vm_stop(vm, VM_END_UNHANDLED, 1, "what=%s", vcpu_exit_name(exit->kind));
+    }
+    return true;
+}
+
+static const exit_handler handlers[VCPU_EXIT_KINDS] = {
+    [VCPU_EXIT_PIO] = serve_pio,
+    [VCPU_EXIT_NPF] = serve_npf,
+    [VCPU_EXIT_HYPERCALL] = serve_hypercall,
+    [VCPU_EXIT_HALT] = serve_halt,
+    [VCPU_EXIT_YIELD] = serve_yield,
+    [VCPU_EXIT_KICKED] = serve_kicked,
+    [VCPU_EXIT_SHUTDOWN] = serve_shutdown,
+    [VCPU_EXIT_ENTRY_FAILED] = serve_entry_failed,
+};
+
+static bool serve(struct vm *vm, struct vcpu *v, struct vcpu_exit *exit)
+{
+    exit_handler handler = exit->kind < VCPU_EXIT_KINDS ? handlers[exit->kind] : NULL;
+
+    return handler != NULL ? handler(vm, v, exit) : serve_unhandled(vm, v, exit);
+}
+
+/* Bind v here; the vCPU that was bound last stays until another needs the CPU, so that a lone one never switches. */
+static int claim_cpu(struct vcpu *v)
+{
+    struct vcpu *bound = percpu()->current_vcpu;
+
+    if (bound == v) {
+        return 0;
+    }
+    int rc = bound != NULL ? vcpu_unbind(bound) : 0;
+    return rc != 0 ? rc : vcpu_bind(v);
+}
+
+/* The last act of a vCPU's task: the CPU is free, and nobody will bind v again. */
+static enum task_verdict leave(struct vcpu *v)
+{
+    if (percpu()->current_vcpu == v && vcpu_unbind(v) != 0) {
+        vcpu_invalidate(v, "unbind failed");
+    }
+    return TASK_EXIT;
+}
+
+enum task_verdict vm_run_slice(struct task *task, u64 slice_end_ns)
+{
+    struct vcpu *v = task->arg;
+    struct vm *vm = v->config.ctx;
+    bool again = true;
+
+    (void)slice_end_ns;
+    if (claim_cpu(v) != 0) {
+        vm_stop(vm, VM_END_INTERNAL, 1, "vcpu=%u does not bind, state=%s", v->config.id, vcpu_state_name(v->state));
+        return leave(v);
+    }
+    while (again) {
+        struct vcpu_exit exit;
+
+        if (READ_ONCE(vm->state) == VM_STOPPING) {
+            return leave(v);
+        }
+        if (READ_ONCE(v->state) == VCPU_BLOCKED && !vcpu_try_unblock(v)) {
+            return TASK_BLOCK;
+        }
+        if (vcpu_run(v, &exit) != 0) {
+            vm_stop(vm, VM_END_INTERNAL, 1, "vcpu=%u does not run, state=%s", v->config.id, vcpu_state_name(v->state));
+            continue;
+        }
+        again = serve(vm, v, &exit) && !READ_ONCE(percpu()->resched);
+    }
+    return TASK_AGAIN;
+}
