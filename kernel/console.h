@@ -3,18 +3,27 @@
 #pragma once
 #include "kernel/lib/types.h"
 
-/* A real device. write() must not block beyond a bounded wait. */
+/* A real device. Neither function may block beyond a bounded wait. */
 struct console_device {
     const char *name;
     void (*write)(struct console_device *device, const char *text, size_t len);
+    void (*drain)(struct console_device *device); /* until the last byte has left; may be NULL */
     struct console_device *next;
 };
+
+/* Output goes to this device too from now on. The first device makes the console a sink of the log, which replays what
+ * was logged so far. Lines that Mote itself prints end in CR LF; guest bytes are never changed. Boot CPU. */
 void console_add_device(struct console_device *device);
+
+/* Wait (bounded) until every device has sent what it holds; before the machine ends. Any context. */
+void console_drain(void);
 
 #define CONSOLE_LINE_MAX 256U
 #define CONSOLE_RING_SIZE KIB(16)
 
-/* A VM's end. */
+/* A VM's end. The focus' bytes go out at once, everybody else's whole lines at a time. When something else has to be
+ * printed while the focus' line is unfinished, that line is ended first and printed again, as far as it had come, after:
+ * every line is whole somewhere, and a shell's prompt comes back. */
 struct console_port {
     char name[32];
     void (*receive)(struct console_port *port, u8 byte); /* input for the VM; IRQ context */
@@ -30,9 +39,19 @@ struct console_port {
 void console_set_prefix(bool prefix);
 /* The escape key, a control character 1..31; default 0x1D (Ctrl-]). */
 void console_set_escape(u8 key);
+/* The first port opened gets the focus. */
 void console_open(struct console_port *port);
+/* Finish the port's last line, and forget it: receive() is not running after return and the focus, if it was here, is at
+ * the next port. Call it before the VM's exit is logged. Not from receive(). */
 void console_close(struct console_port *port);
+/* Give the focus to an open port; shows its unfinished line. Not from receive(). */
 void console_set_focus(struct console_port *port);
+/* The same for the port that follows the focus, or the index-th opened (0 = first; none: nothing happens); the last lines
+ * of that port are shown again. Returns its name, or NULL. */
+const char *console_focus_next(void);
+const char *console_focus_index(u32 index);
+/* Hand one byte to the focus as it is. IRQ context. */
+void console_send(u8 byte);
 
 /* One byte of VM output. Any context but NMI; bounded. */
 void console_put(struct console_port *port, u8 byte);

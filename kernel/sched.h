@@ -33,5 +33,8 @@ MUST_CHECK int sched_add(struct task *task);
  * Any context but NMI. Wake-ups may be spurious. */
 void sched_wake(struct task *task);
 
+/* Before the first sched_add(). Boot CPU. */
+void sched_init(void);
+
 /* The idle and run loop of the calling CPU; waits with interrupts on when nothing is runnable. */
 NORETURN void sched_loop(void);

@@ -2,6 +2,17 @@
 #pragma once
 #include "kernel/lib/types.h"
 
+/* How the platform starts CPUs; registered by its driver. */
+struct smp_ops {
+    const char *id_name;       /* what the platform calls hw_id, for the log */
+    u32 (*count)(void);        /* CPUs that can be started, the boot CPU not among them */
+    u32 (*hw_id)(u32 index);   /* the interrupt controller's id of the index-th */
+    /* Make the CPU run entry(), on its own stack with percpu() valid. Returns its percpu id once it has come up, or
+     * -E_TIMEOUT (it did not answer and will never run anything), -E_NOMEM, -E_RANGE (more than CPU_MAX). */
+    int (*start)(u32 index, void (*entry)(void));
+};
+void smp_set_ops(const struct smp_ops *ops);
+
 /* Start all CPUs that the firmware describes; each runs entry() on its own stack with its percpu area. A CPU that does
  * not answer in time is reported and left out. Prints one line per CPU. Returns the number online. Boot CPU. */
 u32 smp_start_all(void (*entry)(void));

@@ -13,7 +13,10 @@ u64 time_now_ns(void);
 u64 time_ticks(void);
 u64 time_ticks_hz(void);
 
-/* Convert without overflow for any 64-bit input. */
+/* The counter's value at time_now_ns() = 0, for hardware that compares against the raw counter. */
+u64 time_base_ticks(void);
+
+/* Convert without overflow for any 64-bit input; results beyond 64 bits become all ones. */
 u64 time_ticks_to_ns(u64 ticks);
 u64 time_ns_to_ticks(u64 ns);
 

@@ -1,4 +1,4 @@
-/* One-shot timers, one ordered queue per CPU, programmed tickless into that CPU's timer hardware. */
+/* One-shot timers, one ordered queue (a pairing heap) per CPU, programmed tickless into that CPU's timer hardware. */
 #pragma once
 #include "kernel/lib/types.h"
 
@@ -6,14 +6,15 @@ struct timer {
     u64 deadline_ns; /* absolute, time_now_ns() scale */
     void (*fire)(struct timer *timer); /* IRQ context, IRQs off, on the CPU that armed it; may re-arm; must be short */
     void *arg;       /* for fire */
-    struct timer *left, *right, *parent; /* queue linkage, owned by timer.c */
+    struct timer *child, *next, *prev; /* queue linkage, owned by timer.c: prev = elder sibling or parent */
     u32 cpu;
     bool armed;
 };
 
 void timer_init(struct timer *timer, void (*fire)(struct timer *timer), void *arg);
 
-/* Arm, or move, on the calling CPU for an absolute deadline; a deadline in the past fires at once (soon). O(log n).
+/* Arm, or move, on the calling CPU for an absolute deadline; a deadline in the past fires at once (soon). O(1);
+ * taking timers off costs O(log n) amortised.
  * An armed timer of another CPU is cancelled there first. Any context but NMI. */
 void timer_arm(struct timer *timer, u64 deadline_ns);
 

@@ -1,0 +1,218 @@
+/* The scheduler: round robin per CPU. A task stays on the CPU that sched_add() chose. */
+#include "kernel/sched.h"
+#include "kernel/base/lock.h"
+#include "kernel/base/percpu.h"
+#include "kernel/irq.h"
+#include "kernel/lib/errno.h"
+#include "kernel/time.h"
+#include "kernel/timer.h"
+#include <arch/cpu.h>
+
+enum { STATE_BLOCKED, STATE_QUEUED, STATE_RUNNING, STATE_GONE };
+
+struct run_queue {
+    struct spinlock lock; /* protects everything here, and state and wake_pending of its tasks */
+    bool ready;           /* list and slice are initialised */
+    struct list tasks;    /* runnable, next to run first */
+    u32 assigned;         /* tasks that live here, blocked ones included */
+    struct timer slice;   /* armed on this CPU only while somebody waits for the running task */
+    u64 slice_end_ns;
+};
+
+static struct run_queue queues[CPU_MAX];
+
+static void slice_over(struct timer *timer)
+{
+    (void)timer;
+    percpu()->resched = true;
+}
+
+/* Call with the lock held. */
+static void prepare_locked(struct run_queue *queue)
+{
+    if (!queue->ready) {
+        list_init(&queue->tasks);
+        timer_init(&queue->slice, slice_over, NULL);
+        queue->ready = true;
+    }
+}
+
+/* This CPU was kicked: somebody may have become runnable while a task that thought itself alone runs. */
+static void limit_running_task(void)
+{
+    struct run_queue *queue = &queues[percpu()->id];
+    u64 flags = spin_lock(&queue->lock);
+
+    prepare_locked(queue);
+    if (percpu()->current_task != NULL && !list_empty(&queue->tasks) && !queue->slice.armed) {
+        timer_arm(&queue->slice, queue->slice_end_ns);
+    }
+    spin_unlock(&queue->lock, flags);
+}
+
+/* Make the CPU of a queue look at it. */
+static void notify(u32 cpu)
+{
+    if (cpu == percpu()->id) {
+        limit_running_task();
+    } else {
+        irq_kick(cpu);
+    }
+}
+
+static bool cpu_usable(u32 cpu, const struct cpuset *affinity)
+{
+    const struct percpu *target = percpu_of(cpu);
+
+    return cpuset_has(affinity, cpu) && target != NULL && READ_ONCE(target->online);
+}
+
+/* The online CPU of the set with the fewest tasks, or CPU_MAX. */
+static u32 least_loaded(const struct cpuset *affinity)
+{
+    u32 best = CPU_MAX;
+
+    for (u32 cpu = 0; cpu < percpu_count(); cpu++) {
+        if (cpu_usable(cpu, affinity) &&
+            (best == CPU_MAX || READ_ONCE(queues[cpu].assigned) < READ_ONCE(queues[best].assigned))) {
+            best = cpu;
+        }
+    }
+    return best;
+}
+
+int sched_add(struct task *task)
+{
+    u32 cpu = least_loaded(&task->affinity);
+
+    if (cpu == CPU_MAX) {
+        return -E_INVAL;
+    }
+    struct run_queue *queue = &queues[cpu];
+    u64 flags = spin_lock(&queue->lock);
+    prepare_locked(queue);
+    task->cpu = cpu;
+    task->state = STATE_QUEUED;
+    task->wake_pending = false;
+    task->run_ns = 0;
+    queue->assigned++;
+    list_insert_before(&queue->tasks, &task->link);
+    spin_unlock(&queue->lock, flags);
+    notify(cpu);
+    return 0;
+}
+
+void sched_wake(struct task *task)
+{
+    struct run_queue *queue = &queues[task->cpu];
+    u64 flags = spin_lock(&queue->lock);
+    bool tell = true;
+
+    if (task->state == STATE_BLOCKED) {
+        task->state = STATE_QUEUED;
+        list_insert_before(&queue->tasks, &task->link);
+    } else if (task->state == STATE_RUNNING) {
+        task->wake_pending = true;
+    } else {
+        tell = false;
+    }
+    spin_unlock(&queue->lock, flags);
+    if (tell) {
+        notify(task->cpu);
+    }
+}
+
+/* Take the next task, or NULL. The slice timer runs only when another one waits behind it. */
+static struct task *begin_next(struct run_queue *queue)
+{
+    struct task *task = NULL;
+    u64 flags = spin_lock(&queue->lock);
+
+    percpu()->resched = false;
+    if (!list_empty(&queue->tasks)) {
+        task = CONTAINER_OF(queue->tasks.next, struct task, link);
+        list_remove(&task->link);
+        task->state = STATE_RUNNING;
+        task->wake_pending = false;
+        percpu()->current_task = task;
+        queue->slice_end_ns = time_now_ns() + SCHED_SLICE_NS;
+        if (!list_empty(&queue->tasks)) {
+            timer_arm(&queue->slice, queue->slice_end_ns);
+        }
+    }
+    spin_unlock(&queue->lock, flags);
+    return task;
+}
+
+/* The task returned verdict: put it where it belongs. After TASK_EXIT the queue knows nothing of it. */
+static void finish(struct run_queue *queue, struct task *task, enum task_verdict verdict)
+{
+    u64 flags = spin_lock(&queue->lock);
+
+    percpu()->current_task = NULL;
+    if (verdict == TASK_EXIT) {
+        task->state = STATE_GONE;
+        queue->assigned--;
+    } else if (verdict == TASK_AGAIN || task->wake_pending) {
+        task->state = STATE_QUEUED;
+        list_insert_before(&queue->tasks, &task->link);
+    } else {
+        task->state = STATE_BLOCKED;
+    }
+    spin_unlock(&queue->lock, flags);
+}
+
+/* Run one task for a slice. false when there was none. */
+static bool run_one(struct run_queue *queue)
+{
+    struct task *task = begin_next(queue);
+
+    if (task == NULL) {
+        return false;
+    }
+    u64 start = time_now_ns();
+    enum task_verdict verdict = task->run(task, queue->slice_end_ns);
+    task->run_ns += time_now_ns() - start;
+    finish(queue, task, verdict);
+    timer_cancel(&queue->slice);
+    if (verdict == TASK_EXIT && task->exited != NULL) {
+        task->exited(task);
+    }
+    return true;
+}
+
+/* Wait unless something is runnable. With IRQs off between the look and the wait no wake-up is missed: its kick stays
+ * pending and ends the wait. */
+static void idle(struct run_queue *queue)
+{
+    arch_irq_disable();
+    u64 flags = spin_lock(&queue->lock);
+    bool empty = list_empty(&queue->tasks);
+
+    spin_unlock(&queue->lock, flags);
+    if (empty) {
+        arch_irq_wait();
+    } else {
+        arch_irq_enable();
+    }
+}
+
+void sched_init(void)
+{
+    irq_add_kick_handler(limit_running_task);
+}
+
+void sched_loop(void)
+{
+    struct run_queue *queue = &queues[percpu()->id];
+    u64 flags = spin_lock(&queue->lock);
+
+    prepare_locked(queue);
+    spin_unlock(&queue->lock, flags);
+    arch_irq_enable();
+    for (;;) {
+        if (!run_one(queue)) {
+            idle(queue);
+        }
+    }
+}
