@@ -1,0 +1,184 @@
+#include "kernel/init/manager.h"
+#include "kernel/base/log.h"
+#include "kernel/base/panic.h"
+#include "kernel/lib/errno.h"
+#include "kernel/power.h"
+#include "kernel/sched.h"
+#include "mm/heap.h"
+#include "mm/physmap.h"
+#include "vm/board/board.h"
+
+/* One VM's life. vm is written by the manager only; ended by the vCPU's CPU, read by the manager. */
+struct slot {
+    struct vm *vm;
+    bool ended;
+};
+
+static struct {
+    const struct boot_info *info;
+    const struct mote_config *config;
+    struct slot slots[VM_MAX];
+    struct task task;
+    u32 verdict; /* of the VMs that ended so far: the first that did not pass */
+    bool quit;   /* the user asked to leave */
+} manager;
+
+static void note_verdict(u32 code)
+{
+    if (manager.verdict == 0) {
+        manager.verdict = code;
+    }
+}
+
+/* The machine's end, once no VM is left. */
+NORETURN static void end_machine(void)
+{
+    static const enum power_action actions[] = {
+        [ON_IDLE_HALT] = POWER_HALT,       [ON_IDLE_POWEROFF] = POWER_OFF, [ON_IDLE_REBOOT] = POWER_REBOOT,
+        [ON_IDLE_EXIT_CODE] = POWER_EXIT, [ON_IDLE_EXIT_VM] = POWER_EXIT,
+    };
+    enum on_idle idle = manager.config->on_idle;
+
+    if (manager.quit) {
+        power_end(POWER_OFF, manager.verdict);
+    }
+    power_end(actions[idle], idle == ON_IDLE_EXIT_CODE ? manager.config->on_idle_code : manager.verdict);
+}
+
+/* Called on the CPU of the last vCPU to leave. */
+static void vm_ended(struct vm *vm)
+{
+    __atomic_store_n(&manager.slots[vm->id].ended, true, __ATOMIC_RELEASE); /* pairs with bury_ended()'s acquire */
+    sched_wake(&manager.task);
+}
+
+static void free_vm(struct slot *slot)
+{
+    heap_free(slot->vm);
+    slot->vm = NULL;
+    slot->ended = false;
+}
+
+static void bury(struct slot *slot)
+{
+    struct vm *vm = slot->vm;
+    const char *name = vm->config->name;
+    u32 id = vm->id;
+
+    vm_report_end(vm);
+    note_verdict(vm_verdict(vm));
+    vm_destroy(vm);
+    free_vm(slot);
+    log_event("vm=%s ev=freed leaked-frames=%llu free-frames=%llu", name,
+              (unsigned long long)frame_count_owned(FRAME_OWNER_VM(id)), (unsigned long long)frame_get_stats().free);
+}
+
+/* Returns whether a VM is left alive. */
+static bool bury_ended(void)
+{
+    bool alive = false;
+
+    for (u32 i = 0; i < manager.config->vm_count; i++) {
+        struct slot *slot = &manager.slots[i];
+
+        if (__atomic_load_n(&slot->ended, __ATOMIC_ACQUIRE)) {
+            bury(slot);
+        }
+        alive = alive || slot->vm != NULL;
+    }
+    return alive;
+}
+
+static void stop_all(void)
+{
+    for (u32 i = 0; i < manager.config->vm_count; i++) {
+        if (manager.slots[i].vm != NULL) {
+            vm_stop(manager.slots[i].vm, VM_END_QUIT, 0, NULL);
+        }
+    }
+}
+
+static enum task_verdict run(struct task *task, u64 slice_end_ns)
+{
+    (void)task;
+    (void)slice_end_ns;
+    if (READ_ONCE(manager.quit)) {
+        stop_all();
+    }
+    if (!bury_ended()) {
+        end_machine();
+    }
+    return TASK_BLOCK;
+}
+
+static void quit(void)
+{
+    WRITE_ONCE(manager.quit, true);
+    sched_wake(&manager.task);
+}
+
+static void collect_images(const struct vm_config *config, struct image *images)
+{
+    for (u32 i = 0; i < config->module_count; i++) {
+        const struct boot_module *module = &manager.info->modules[config->modules[i].boot_module];
+
+        images[i].data = phys_ptr(module->base);
+        images[i].size = module->len;
+    }
+}
+
+/* Returns 0, or -E_* after one line that names the VM and the cause. */
+static int launch(u32 id)
+{
+    const struct vm_config *config = &manager.config->vms[id];
+    struct slot *slot = &manager.slots[id];
+    struct image images[VM_MODULES_MAX];
+    char why[VM_WHY_MAX] = "its CPUs are not online, or memory ran out";
+    int rc = -E_NOMEM;
+
+    collect_images(config, images);
+    slot->vm = heap_alloc(sizeof(*slot->vm));
+    if (slot->vm != NULL) {
+        rc = board_build_vm(slot->vm, id, config, images, why);
+        if (rc == 0) {
+            slot->vm->ended = vm_ended;
+            rc = vm_start(slot->vm);
+            if (rc != 0) {
+                vm_destroy(slot->vm);
+            }
+        }
+    }
+    if (rc != 0) {
+        free_vm(slot);
+        log_event("vm=%s ev=error why=\"%s\"", config->name, why);
+    }
+    return rc;
+}
+
+static void launch_all(void)
+{
+    for (u32 i = 0; i < manager.config->vm_count; i++) {
+        const struct vm_config *config = &manager.config->vms[i];
+
+        if (!config->bad && launch(i) == 0) {
+            continue;
+        }
+        note_verdict(1);
+        if (config->require) {
+            log_event("vm=%s ev=error why=\"required, and did not start\"", config->name);
+            end_machine();
+        }
+    }
+}
+
+void manager_start(const struct boot_info *info, const struct mote_config *config)
+{
+    manager.info = info;
+    manager.config = config;
+    manager.task.name = "manager";
+    manager.task.run = run;
+    cpuset_add(&manager.task.affinity, 0);
+    console_set_quit(quit);
+    ASSERT(sched_add(&manager.task) == 0);
+    launch_all();
+}
