@@ -26,10 +26,11 @@ struct frame_stats {
     u64 reserved; /* RAM frames kept out: kernel, modules, trampoline, allocator's own map */
 };
 
-/* Build the allocator from the boot memory map. Nothing in reserved[] is ever handed out; frame 0 never is. The
- * allocator's own table (a few bytes per frame) is carved out of RAM. Absurd maps (overlaps, wraps, holes) are survived;
- * RAM above the direct map's limit is left out, and so is what boot_info names itself: kernel, modules, the loader's block.
- * Before kmap_init() only the first 4 GiB are mapped: the table and blocks below 2 MiB come from there. Returns 0, -E_NOMEM when no RAM region can hold the table. Boot CPU, once. */
+/* Build the allocator from the boot memory map. Nothing in reserved[] is ever handed out, nor what boot_info names
+ * (kernel, modules, the loader's block); frame 0 never is. The allocator's own table (8 bytes per frame) is carved out
+ * of RAM. Absurd maps (overlaps, wraps, holes) are survived; RAM above the direct map's limit or beyond 2 TiB in sum
+ * is left out. Until kmap_init() only the first 4 GiB are mapped: the table and blocks below 2 MiB come from there while
+ * it has any. Returns 0, -E_NOMEM when no RAM region can hold the table. Boot CPU, once. */
 MUST_CHECK int frame_init(const struct boot_info *info, const struct frame_range *reserved, size_t reserved_count);
 
 /* Allocate 2^order frames, naturally aligned, zeroed, tagged owner. 0 <= order <= FRAME_ORDER_MAX.

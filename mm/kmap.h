@@ -17,7 +17,7 @@ hpa_t kmap_root(void);
  * Page-granular inside; mappings live for ever. */
 volatile void *kmap_device(hpa_t pa, u64 len);
 
-/* Map firmware memory (ACPI tables) readable, cached; as kmap_device() otherwise. Valid for RAM and non-RAM addresses. */
+/* Map firmware memory (ACPI tables) readable, cached; as kmap_device() otherwise. Valid for RAM and non-RAM. */
 const void *kmap_firmware(hpa_t pa, u64 len);
 
 /* A stack of KSTACK_SIZE with an unmapped guard page below. Returns its top (16-byte aligned) or NULL. */

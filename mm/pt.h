@@ -15,6 +15,7 @@
 struct pt_format {
     const char *name;
     u8 levels;         /* tables from the root to 4 KiB leaves: 4 on x86-64, EPT, NPT */
+    bool sign_extended; /* addresses above the lower half continue with ones, as virtual addresses do on x86-64 */
     u8 max_leaf_level; /* highest level that may hold a leaf: 0 = 4 KiB only, 1 = 2 MiB, 2 = 1 GiB */
     u64 (*make_leaf)(hpa_t pa, unsigned level, u32 attr);
     u64 (*make_table)(hpa_t pa);
@@ -30,7 +31,7 @@ struct pt {
     hpa_t root;
     u16 owner;      /* frame owner tag of the tables */
     u64 tables;     /* frames held by the tree, root included */
-    u64 generation; /* bumped after every change that removes or restricts; users compare and flush */
+    u64 generation; /* bumped after every change to what was mapped; users compare and flush */
 };
 
 struct pt_mapping {
@@ -46,11 +47,12 @@ MUST_CHECK int pt_init(struct pt *pt, const struct pt_format *format, u16 owner)
 void pt_destroy(struct pt *pt);
 
 /* Map [va, va+len) to [pa, pa+len) with the largest leaves that alignment allows. All 4 KiB aligned.
- * Returns 0; -E_INVAL (alignment, wrap, outside the format's width, len 0); -E_EXIST when any byte is mapped already;
- * -E_NOMEM. On failure nothing stays mapped. */
+ * Returns 0; -E_INVAL (alignment, wrap, outside the format's width, len 0, attr without PT_READ); -E_EXIST when any
+ * byte is mapped already; -E_NOMEM. On failure nothing stays mapped. */
 MUST_CHECK int pt_map(struct pt *pt, u64 va, hpa_t pa, u64 len, u32 attr);
 
 /* Unmap [va, va+len), splitting large leaves at the edges; holes are fine. Empty tables are freed. Bumps generation.
+ * Freed tables are reused at once: no CPU may walk what goes away (stage 2: all of its vCPUs are out of the guest).
  * Returns 0, -E_INVAL, -E_NOMEM (a split needed a table; nothing changed). */
 MUST_CHECK int pt_unmap(struct pt *pt, u64 va, u64 len);
 
