@@ -1,0 +1,158 @@
+/* The exit fields of the VMCB decoded: APM Vol. 2 15.6 ff., appendix C. Emulators and CPUs differ in what they add to the
+ * exit code; what is missing here (lengths, operands) the shared code decodes from the instruction. */
+#include "vcpu/x86_64/svm/internal.h"
+#include "kernel/x86_64/regs.h"
+
+#define EXIT_CR_FIRST 0x00U /* reads of CR0-15, then writes */
+#define EXIT_CR_LAST 0x1FU
+#define EXIT_DR_FIRST 0x20U
+#define EXIT_DR_LAST 0x3FU
+#define EXIT_EXCP_FIRST 0x40U
+#define EXIT_EXCP_LAST 0x5FU
+#define EXIT_REGISTER_MASK 0xFU
+#define EXIT_WRITE BIT(4)
+#define EXIT_INVALID 0xFFFFFFFFU /* the low half: QEMU leaves the high one zero */
+#define INSN_LEN_MAX 15U
+
+enum svm_exit_code {
+#define SVM_EXIT(name, code, x86) SVM_EXIT_##name = (code),
+#include "vcpu/x86_64/svm/exits.def"
+#undef SVM_EXIT
+};
+
+struct exit_kind {
+    const char *name; /* NULL: no such exit code */
+    enum x86_exit_code code;
+};
+
+static const struct exit_kind exit_kinds[] = {
+    [EXIT_CR_FIRST ... EXIT_CR_LAST] = {"CR", X86_EXIT_CR},
+    [EXIT_DR_FIRST ... EXIT_DR_LAST] = {"DR", X86_EXIT_DR},
+    [EXIT_EXCP_FIRST ... EXIT_EXCP_LAST] = {"EXCP", X86_EXIT_EXCEPTION},
+#define SVM_EXIT(name, code, x86) [code] = {#name, X86_EXIT_##x86},
+#include "vcpu/x86_64/svm/exits.def"
+#undef SVM_EXIT
+};
+static const struct exit_kind exit_unknown = {"?", X86_EXIT_UNKNOWN};
+static const struct exit_kind exit_invalid = {"INVALID", X86_EXIT_ENTRY_FAILED};
+
+static const struct exit_kind *kind_of(u64 exitcode)
+{
+    if (exitcode < ARRAY_SIZE(exit_kinds) && exit_kinds[exitcode].name != NULL) {
+        return &exit_kinds[exitcode];
+    }
+    return (u32)exitcode == EXIT_INVALID ? &exit_invalid : &exit_unknown;
+}
+
+const char *svm_exit_name(u64 exitcode)
+{
+    return kind_of(exitcode)->name;
+}
+
+static void decode_cr(const struct vmcb_control *control, struct x86_exit *xe)
+{
+    bool selective = control->exitcode == SVM_EXIT_CR0_SEL_WRITE;
+
+    xe->cr.cr = selective ? 0 : (u8)(control->exitcode & EXIT_REGISTER_MASK);
+    xe->cr.write = selective || (control->exitcode & EXIT_WRITE) != 0;
+    xe->cr.decoded = svm_has(SVM_FEATURE_DECODE_ASSISTS) && (control->exitinfo1 & VMCB_INFO1_CR_DECODED) != 0;
+    xe->cr.kind = X86_CR_MOV;
+    xe->cr.gpr = (u8)FIELD_GET(VMCB_INFO1_CR_GPR_MASK, control->exitinfo1);
+    xe->cr.lmsw = 0;
+}
+
+static void decode_dr(const struct vmcb_control *control, struct x86_exit *xe)
+{
+    xe->dr.dr = (u8)(control->exitcode & EXIT_REGISTER_MASK);
+    xe->dr.write = (control->exitcode & EXIT_WRITE) != 0;
+    xe->dr.decoded = svm_has(SVM_FEATURE_DECODE_ASSISTS);
+    xe->dr.gpr = (u8)FIELD_GET(VMCB_INFO1_CR_GPR_MASK, control->exitinfo1);
+}
+
+static void decode_exception(const struct vmcb_control *control, struct x86_exit *xe)
+{
+    u8 vector = (u8)(control->exitcode - EXIT_EXCP_FIRST);
+
+    xe->insn_len = 0;
+    xe->exception.vector = vector;
+    xe->exception.has_error = vector == VECTOR_DF || (vector >= VECTOR_TS && vector <= VECTOR_PF) ||
+                              vector == VECTOR_AC || vector == VECTOR_CP;
+    xe->exception.error = (u32)control->exitinfo1;
+    xe->exception.cr2 = control->exitinfo2;
+}
+
+static void decode_io(const struct vmcb_control *control, struct x86_exit *xe)
+{
+    xe->io.port = (u16)FIELD_GET(VMCB_INFO1_IO_PORT_MASK, control->exitinfo1);
+    xe->io.size = (u8)FIELD_GET(VMCB_INFO1_IO_SIZE_MASK, control->exitinfo1);
+    xe->io.write = (control->exitinfo1 & VMCB_INFO1_IO_TYPE_IN) == 0;
+    xe->io.string = (control->exitinfo1 & VMCB_INFO1_IO_STR) != 0;
+    xe->io.rep = (control->exitinfo1 & VMCB_INFO1_IO_REP) != 0;
+    xe->io.next_rip = control->exitinfo2;
+}
+
+static void decode_msr(const struct vmcb_control *control, struct x86_exit *xe)
+{
+    if ((control->exitinfo1 & VMCB_INFO1_MSR_WRITE) != 0) {
+        xe->code = X86_EXIT_MSR_WRITE;
+    }
+}
+
+static void decode_npf(const struct vmcb_control *control, struct x86_exit *xe)
+{
+    u64 info = control->exitinfo1;
+    u32 flags = (info & VMCB_INFO1_NPF_RW) != 0 ? NPF_WRITE : (info & VMCB_INFO1_NPF_ID) != 0 ? NPF_EXEC : NPF_READ;
+
+    if ((info & (VMCB_INFO1_NPF_P | VMCB_INFO1_NPF_RSV)) != 0) {
+        flags |= NPF_PRESENT;
+    }
+    if ((info & VMCB_INFO1_NPF_WALK) != 0) {
+        flags |= NPF_WALK;
+    }
+    xe->insn_len = 0;
+    xe->npf.gpa = GPA(control->exitinfo2);
+    xe->npf.flags = flags;
+}
+
+static void decode_task(const struct vmcb_control *control, struct x86_exit *xe)
+{
+    u64 info = control->exitinfo2;
+    bool gate = (control->exitintinfo & VMCB_EVENT_V) != 0;
+
+    xe->task.selector = (u16)FIELD_GET(VMCB_INFO1_TASK_SELECTOR_MASK, control->exitinfo1);
+    xe->task.source = (info & VMCB_INFO2_TASK_IRET) != 0 ? 1 : (info & VMCB_INFO2_TASK_JUMP) != 0 ? 2 : gate ? 3 : 0;
+    xe->task.has_error = (info & VMCB_INFO2_TASK_EV) != 0;
+    xe->task.error = (u32)FIELD_GET(VMCB_INFO2_TASK_ERRORCODE_MASK, info);
+}
+
+static void (*const decoders[X86_EXIT_CODES])(const struct vmcb_control *control, struct x86_exit *xe) = {
+    [X86_EXIT_CR] = decode_cr,
+    [X86_EXIT_DR] = decode_dr,
+    [X86_EXIT_EXCEPTION] = decode_exception,
+    [X86_EXIT_IO] = decode_io,
+    [X86_EXIT_MSR_READ] = decode_msr,
+    [X86_EXIT_NPF] = decode_npf,
+    [X86_EXIT_TASK_SWITCH] = decode_task,
+};
+
+/* Next RIP, where the CPU offers it, is zero for exits that are no instruction's. */
+static u8 insn_len(const struct vmcb *vmcb)
+{
+    u64 len = vmcb->control.nrip - vmcb->save.rip;
+
+    return svm_has(SVM_FEATURE_NRIPS) && len <= INSN_LEN_MAX ? (u8)len : 0;
+}
+
+void svm_exit_decode(const struct svm_vcpu *svm, struct x86_exit *xe)
+{
+    const struct vmcb_control *control = &svm->vmcb->control;
+
+    xe->code = kind_of(control->exitcode)->code;
+    xe->insn_len = insn_len(svm->vmcb);
+    xe->hw_reason = control->exitcode;
+    xe->qual = control->exitinfo1;
+    xe->detail = control->exitinfo2;
+    if (decoders[xe->code] != NULL) {
+        decoders[xe->code](control, xe);
+    }
+}

@@ -1,0 +1,120 @@
+/* What the files of the SVM backend share. */
+#pragma once
+#include "vcpu/x86_64/svm/svm.h"
+#include "vcpu/x86_64/svm/vmcb.h"
+#include "vcpu/x86_64/x86.h"
+
+/* --- what the CPU offers: probe.c, pure -------------------------------------------------------------------------- */
+
+/* CPUID 8000_000A EDX: APM Vol. 3 E.4.9 */
+#define SVM_FEATURE_LIST(X)                                                                                           \
+    X(NP, 0, "npt")                                                                                                   \
+    X(NRIPS, 3, "nrips")                                                                                              \
+    X(VMCB_CLEAN, 5, "clean")                                                                                         \
+    X(FLUSH_BY_ASID, 6, "flush-by-asid")                                                                              \
+    X(DECODE_ASSISTS, 7, "decode-assists")                                                                            \
+    X(PAUSE_FILTER, 10, "pause-filter")                                                                               \
+    X(PAUSE_THRESHOLD, 12, "pause-threshold")
+enum svm_feature {
+#define SVM_FEATURE_ENUM(name, bit, text) SVM_FEATURE_##name = 1 << (bit),
+    SVM_FEATURE_LIST(SVM_FEATURE_ENUM)
+#undef SVM_FEATURE_ENUM
+};
+#define SVM_CPUID_EAX_REVISION_MASK GENMASK(7, 0)
+
+/* How probe.c asks the CPU; tests put a script in its place. */
+struct svm_hw {
+    struct x86_cpuid (*cpuid)(u32 leaf); /* all zeroes above the maximum */
+    int (*rdmsr)(u32 msr, u64 *value);   /* 0 or -E_HW (#GP) */
+    int (*wrmsr)(u32 msr, u64 value);    /* 0 or -E_HW (#GP) */
+};
+
+struct svm_features {
+    u32 revision;
+    u32 asids; /* host's ASID 0 included */
+    u32 edx;   /* SVM_FEATURE_* */
+    u8 phys_bits;
+    bool leaf_1g;
+};
+
+/* Can this CPU? No side effects. 0 with *features; -E_NOSYS with *missing naming the bit. APM 15.4 "Enabling SVM". */
+MUST_CHECK int svm_probe(const struct svm_hw *hw, struct svm_features *features, const char **missing);
+/* Clear VM_CR.SVMDIS when it is set and not locked; writes nothing when SVM is not disabled, or when there is no VM_CR
+ * to read. 0 or -E_HW (locked off). APM 15.30.1 "VM_CR MSR". */
+MUST_CHECK int svm_unlock(const struct svm_hw *hw);
+/* The boot line's words. Terminates within size. */
+void svm_summary(const struct svm_features *features, char *text, size_t size);
+
+/* --- this machine: enable.c ---------------------------------------------------------------------------------------- */
+
+/* Filled by the first cpu_enable; every CPU is required to offer the same. */
+extern struct svm_features svm_features;
+/* NPT with the leaves that the CPU has; filled together with the features. */
+extern struct pt_format svm_nested_format;
+int svm_backend_probe(struct vcpu_caps *caps);
+int svm_cpu_enable(void);
+void svm_cpu_disable(void);
+
+static inline bool svm_has(enum svm_feature feature)
+{
+    return (svm_features.edx & (u32)feature) != 0;
+}
+
+/* --- permission maps, one set for all vCPUs: maps.c ---------------------------------------------------------------- */
+
+/* Build them once; later calls do nothing. 0 or -E_NOMEM. */
+MUST_CHECK int svm_maps_init(void);
+hpa_t svm_iopm(void);
+hpa_t svm_msrpm(void);
+
+/* --- vCPU ------------------------------------------------------------------------------------------------------------ */
+
+struct svm_vcpu {
+    struct vmcb *vmcb;
+    u64 vmcb_pa;
+    u64 host_vmcb_pa;    /* of the CPU on which the vCPU is loaded */
+    u64 asid_generation; /* 0: needs a new ASID before the next entry */
+    u32 cpu;             /* where it was loaded last */
+    u32 clean;           /* what the clean field gets after an exit: 0 without the feature */
+    u32 windows;         /* VCPU_WINDOW_* asked for */
+    bool iret_running;   /* the IRET that ends an NMI handler was intercepted at iret_rip and is being executed */
+    bool stepping;       /* by TF, so that the end of that IRET is seen */
+    u64 iret_rip;
+};
+
+static inline struct svm_vcpu *svm_of(const struct vcpu *v)
+{
+    return v->arch.hw;
+}
+
+/* Declare parts of the VMCB changed. */
+static inline void svm_touch(struct svm_vcpu *svm, u32 clean_bits)
+{
+    svm->vmcb->control.clean &= ~clean_bits;
+}
+
+/* asid.c: give the vCPU a new ASID of this CPU, flushing the TLB when they have been used up. IRQs off. */
+void svm_asid_assign(struct svm_vcpu *svm);
+/* This CPU's next assignment starts over with a flush; for a flush that may not have happened. */
+void svm_asid_exhaust(void);
+void svm_tlb_flush(struct vcpu *v);
+
+/* regs.c: v->arch <-> VMCB by groups; CORE excepted, which run.c moves at each entry and exit. */
+void svm_regs_fetch(struct vcpu *v, u32 groups);
+void svm_regs_flush(struct vcpu *v, u32 groups);
+
+/* events.c */
+void svm_event_inject(struct vcpu *v, const struct vcpu_event *event);
+void svm_event_window(struct vcpu *v, u32 windows);
+/* EXITINTINFO as a neutral event; false when there is none to deliver again. task: the exit is a task switch. */
+bool svm_event_interrupted(u64 exitintinfo, bool task, struct vcpu_event *event);
+/* End of NMI blocking. Before an entry, after an exit; the latter returns true when the exit was of its own making. */
+void svm_nmi_before_entry(struct vcpu *v);
+bool svm_nmi_after_exit(struct vcpu *v, const struct x86_exit *xe);
+
+/* exits.c: the VMCB's exit fields as the shared code wants them. */
+void svm_exit_decode(const struct svm_vcpu *svm, struct x86_exit *xe);
+const char *svm_exit_name(u64 exitcode);
+
+/* run.c */
+void svm_run(struct vcpu *v, struct vcpu_exit *exit);

@@ -1,0 +1,176 @@
+/* Register groups between v->arch and the VMCB's save area: APM Vol. 2 15.5, appendix B table B-2. */
+#include "kernel/x86_64/regs.h"
+#include "vcpu/x86_64/svm/internal.h"
+
+#define ATTR_LOW_MASK GENMASK(7, 0)    /* of x86_seg.attr: as in the VMCB */
+#define ATTR_HIGH_MASK GENMASK(15, 12) /* of x86_seg.attr: VMCB_SEG_HIGH_MASK there */
+#define ATTR_DPL_MASK GENMASK(6, 5)
+#define ATTR_UNUSABLE BIT32(16)
+
+static void seg_flush(struct vmcb_seg *to, const struct x86_seg *from)
+{
+    u64 attrib = FIELD_PREP(VMCB_SEG_LOW_MASK, FIELD_GET(ATTR_LOW_MASK, from->attr)) |
+                 FIELD_PREP(VMCB_SEG_HIGH_MASK, FIELD_GET(ATTR_HIGH_MASK, from->attr));
+
+    if ((from->attr & ATTR_UNUSABLE) != 0) {
+        attrib &= ~(u64)VMCB_SEG_P;
+    }
+    *to = (struct vmcb_seg){from->selector, (u16)attrib, from->limit, from->base};
+}
+
+/* SVM has no "unusable": only a null selector leaves P clear in a register. */
+static void seg_fetch(struct x86_seg *to, const struct vmcb_seg *from)
+{
+    u64 attr = FIELD_PREP(ATTR_LOW_MASK, FIELD_GET(VMCB_SEG_LOW_MASK, from->attrib)) |
+               FIELD_PREP(ATTR_HIGH_MASK, FIELD_GET(VMCB_SEG_HIGH_MASK, from->attrib));
+
+    if ((from->attrib & VMCB_SEG_P) == 0) {
+        attr |= ATTR_UNUSABLE;
+    }
+    *to = (struct x86_seg){from->selector, (u32)attr, from->limit, from->base};
+}
+
+static struct vmcb_seg *seg_of(struct vmcb_save *save, unsigned index)
+{
+    switch (index) {
+    case X86_ES: return &save->es;
+    case X86_CS: return &save->cs;
+    case X86_SS: return &save->ss;
+    case X86_DS: return &save->ds;
+    case X86_FS: return &save->fs;
+    case X86_GS: return &save->gs;
+    case X86_LDTR: return &save->ldtr;
+    default: return &save->tr;
+    }
+}
+
+/* SS.DPL is the CPL everywhere in v->arch; CPUs differ in which of the VMCB's two fields they believe. */
+static void flush_seg(struct vcpu_arch *arch, struct vmcb_save *save)
+{
+    for (unsigned i = 0; i < X86_SEGS; i++) {
+        seg_flush(seg_of(save, i), &arch->seg[i]);
+    }
+    arch->cpl = (u8)FIELD_GET(ATTR_DPL_MASK, arch->seg[X86_SS].attr);
+    save->cpl = arch->cpl;
+}
+
+static void fetch_seg(struct vcpu_arch *arch, struct vmcb_save *save)
+{
+    for (unsigned i = 0; i < X86_SEGS; i++) {
+        seg_fetch(&arch->seg[i], seg_of(save, i));
+    }
+    arch->cpl = save->cpl & 3;
+    arch->seg[X86_SS].attr =
+        (arch->seg[X86_SS].attr & ~(u32)ATTR_DPL_MASK) | (u32)FIELD_PREP(ATTR_DPL_MASK, arch->cpl);
+}
+
+static void flush_dt(struct vcpu_arch *arch, struct vmcb_save *save)
+{
+    save->gdtr.base = arch->gdtr.base;
+    save->gdtr.limit = arch->gdtr.limit;
+    save->idtr.base = arch->idtr.base;
+    save->idtr.limit = arch->idtr.limit;
+}
+
+static void fetch_dt(struct vcpu_arch *arch, struct vmcb_save *save)
+{
+    arch->gdtr = (struct x86_dtr){save->gdtr.base, save->gdtr.limit};
+    arch->idtr = (struct x86_dtr){save->idtr.base, save->idtr.limit};
+}
+
+/* LMA is made to follow LME and PG: VMRUN takes it from here, and a wrong one is an invalid state or worse. */
+static u64 hw_efer(const struct vcpu_arch *arch)
+{
+    bool lma = (arch->efer & EFER_LME) != 0 && (arch->cr0 & CR0_PG) != 0;
+
+    return (arch->efer & ~EFER_LMA) | EFER_SVME | (lma ? EFER_LMA : 0);
+}
+
+static void flush_cr(struct vcpu_arch *arch, struct vmcb_save *save)
+{
+    save->cr0 = arch->cr0;
+    save->cr3 = arch->cr3;
+    save->cr4 = arch->cr4;
+    save->efer = hw_efer(arch);
+    save->g_pat = arch->pat;
+}
+
+/* CR8 and PAT change by intercepted instructions only: v->arch has them always. */
+static void fetch_cr(struct vcpu_arch *arch, struct vmcb_save *save)
+{
+    arch->cr0 = save->cr0;
+    arch->cr3 = save->cr3;
+    arch->cr4 = save->cr4;
+    arch->efer = save->efer & ~EFER_SVME;
+}
+
+static void flush_dr(struct vcpu_arch *arch, struct vmcb_save *save)
+{
+    save->dr6 = arch->dr6;
+    save->dr7 = arch->dr7;
+}
+
+static void fetch_dr(struct vcpu_arch *arch, struct vmcb_save *save)
+{
+    arch->dr6 = save->dr6;
+    arch->dr7 = save->dr7;
+}
+
+static void flush_sys(struct vcpu_arch *arch, struct vmcb_save *save)
+{
+    save->star = arch->star;
+    save->lstar = arch->lstar;
+    save->cstar = arch->cstar;
+    save->sfmask = arch->sfmask;
+    save->kernel_gs_base = arch->kernel_gs_base;
+    save->sysenter_cs = arch->sysenter_cs;
+    save->sysenter_esp = arch->sysenter_esp;
+    save->sysenter_eip = arch->sysenter_eip;
+}
+
+static void fetch_sys(struct vcpu_arch *arch, struct vmcb_save *save)
+{
+    arch->star = save->star;
+    arch->lstar = save->lstar;
+    arch->cstar = save->cstar;
+    arch->sfmask = save->sfmask;
+    arch->kernel_gs_base = save->kernel_gs_base;
+    arch->sysenter_cs = save->sysenter_cs;
+    arch->sysenter_esp = save->sysenter_esp;
+    arch->sysenter_eip = save->sysenter_eip;
+}
+
+static const struct {
+    u32 group;
+    u32 clean; /* the VMCB's clean bits that cover it */
+    void (*flush)(struct vcpu_arch *arch, struct vmcb_save *save);
+    void (*fetch)(struct vcpu_arch *arch, struct vmcb_save *save);
+} groups_table[] = {
+    {X86_G_SEG, VMCB_CLEAN_SEG, flush_seg, fetch_seg},
+    {X86_G_DT, VMCB_CLEAN_DT, flush_dt, fetch_dt},
+    {X86_G_CR, VMCB_CLEAN_CRX | VMCB_CLEAN_NP, flush_cr, fetch_cr},
+    {X86_G_DR, VMCB_CLEAN_DRX, flush_dr, fetch_dr},
+    {X86_G_SYS, 0, flush_sys, fetch_sys},
+};
+
+void svm_regs_fetch(struct vcpu *v, u32 groups)
+{
+    struct vcpu_arch *arch = &v->arch;
+
+    for (size_t i = 0; i < ARRAY_SIZE(groups_table); i++) {
+        if ((groups & ~arch->valid & groups_table[i].group) != 0) {
+            groups_table[i].fetch(arch, &svm_of(v)->vmcb->save);
+        }
+    }
+    arch->valid |= groups;
+}
+
+void svm_regs_flush(struct vcpu *v, u32 groups)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(groups_table); i++) {
+        if ((groups & groups_table[i].group) != 0) {
+            groups_table[i].flush(&v->arch, &svm_of(v)->vmcb->save);
+            svm_touch(svm_of(v), groups_table[i].clean);
+        }
+    }
+}
