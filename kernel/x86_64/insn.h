@@ -157,6 +157,24 @@ static inline void ltr(u16 selector)
     __asm__ volatile("ltr %0" ::"r"(selector) : "memory");
 }
 
+/* Reload CS by a far return, then the data segments; FS and GS become null, their bases 0. */
+static inline void load_segments(u16 code, u16 data)
+{
+    __asm__ volatile("pushq %0\n\t"
+                     "leaq 1f(%%rip), %%rax\n\t"
+                     "pushq %%rax\n\t"
+                     "lretq\n"
+                     "1:\n\t"
+                     "movw %w1, %%ds\n\t"
+                     "movw %w1, %%es\n\t"
+                     "movw %w1, %%ss\n\t"
+                     "xorl %%eax, %%eax\n\t"
+                     "movw %%ax, %%fs\n\t"
+                     "movw %%ax, %%gs\n\t" ::"r"((u64)code),
+                     "r"(data)
+                     : "rax", "memory", "cc");
+}
+
 static inline u16 str(void)
 {
     u16 selector;

@@ -58,6 +58,11 @@ void arch_set_nmi_others(void (*send)(void));
 /* Registered by kernel/init: what takes each external interrupt (irq_dispatch). IRQ context, IRQs off. */
 void arch_set_irq_entry(void (*dispatch)(u32 vector));
 
+struct trap_frame;
+
+/* Log the registers and a symbolised backtrace: of the trapped code, or with NULL of the caller. For panic. */
+void arch_log_state(const struct trap_frame *frame);
+
 struct percpu;
 
 /* The stacks of a CPU: its ordinary one, then one per exception that must not trust the current stack. */

@@ -1,0 +1,11 @@
+/* What -fstack-protector-strong calls. start.asm gives the guard its value of this boot before any C runs. */
+#include "kernel/base/panic.h"
+
+extern u64 __stack_chk_guard;
+u64 __stack_chk_guard;
+
+NORETURN void __stack_chk_fail(void);
+NORETURN void __stack_chk_fail(void)
+{
+    panic("stack overrun");
+}
