@@ -21,8 +21,8 @@ static void check_report(void *ctx, int module, const char *vm, const char *key,
 static void check_vm(const struct vm_config *vm, u32 lines)
 {
     if (vm->name[0] == '\0' || strnlen(vm->name, VM_NAME_MAX) == VM_NAME_MAX || vm->vcpus == 0 ||
-        vm->vcpus > VM_VCPUS_MAX || vm->mem_bytes < MIB(1) || vm->module_count > VM_MODULES_MAX || vm->module_count == 0 ||
-        cpuset_empty(&vm->pin)) {
+        vm->vcpus > VM_VCPUS_MAX || vm->mem_bytes < MIB(1) || vm->module_count > VM_MODULES_MAX ||
+        vm->module_count == 0 || cpuset_empty(&vm->pin)) {
         abort();
     }
     for (u32 i = 0; i < vm->module_count; i++) {

@@ -190,8 +190,8 @@ static void test_every_vm_key(void **state)
     const struct vm_config *vm = &config.vms[0];
 
     (void)state;
-    parse_one("", "kernel vm=t.1-x_Y type=flat mode=real load=0x7c00 entry=31745 mem=4M vcpus=1 pin=2-3,6 timeout=1500ms "
-                  "require=1 -- a=\"b  c\"  -- d ");
+    parse_one("", "kernel vm=t.1-x_Y type=flat mode=real load=0x7c00 entry=31745 mem=4M vcpus=1 pin=2-3,6 "
+                  "timeout=1500ms require=1 -- a=\"b  c\"  -- d ");
     assert_string_equal(complaints, "");
     assert_string_equal(vm->name, "t.1-x_Y");
     assert_int_equal(vm->type, VM_TYPE_FLAT);
@@ -212,7 +212,8 @@ static void test_every_vm_key(void **state)
 static void test_every_mote_key(void **state)
 {
     (void)state;
-    parse_one("/boot/mote.elf console=com2,9600 log=warn on-idle=exit:7 escape=^A focus=vm0 cpus=3 selftest=on strict=off", "");
+    parse_one("/boot/mote.elf console=com2,9600 log=warn on-idle=exit:7 escape=^A focus=vm0 cpus=3 selftest=on strict=off",
+              "");
     assert_string_equal(complaints, "");
     assert_int_equal(config.console_port, 0x2F8);
     assert_int_equal(config.console_baud, 9600);
@@ -278,8 +279,8 @@ static void test_grub_quotes(void **state)
 
 static void test_roles_and_paths(void **state)
 {
-    const char *modules[] = {"/boot/vmlinuz kernel vm=linux -- console=ttyS0", "initrd", "/boot/rtos.elf", "(hd0)/b/rtos.elf",
-                             "vm=k1 mem=2M", "module -- first  one", "tool kernel", "-- only args", NULL};
+    const char *modules[] = {"/boot/vmlinuz kernel vm=linux -- console=ttyS0", "initrd", "/boot/rtos.elf",
+                             "(hd0)/b/rtos.elf", "vm=k1 mem=2M", "module -- first  one", "tool kernel", "-- only args", NULL};
 
     (void)state;
     parse("", modules);

@@ -7,7 +7,7 @@
 #include "vm/gmem.h"
 #include "vm/image.h"
 
-#define LOAD_SEGMENTS_MAX 32U
+#define LOAD_SEGMENTS_MAX 16U
 #define LOAD_WHY_MAX 128U
 
 /* One piece of an image: size_file bytes from data+offset to gpa, then zeros up to size_mem. */
@@ -21,8 +21,9 @@ struct load_segment {
 struct load_plan {
     struct load_segment segments[LOAD_SEGMENTS_MAX];
     u32 count;
-    u64 entry;
+    u64 entry; /* physical: a virtual entry inside a segment is translated */
     bool elf64;
+    u16 machine; /* an ELF file's e_machine, for the ISA's loader to judge; 0 for other formats */
 };
 
 /* What a loader needs and gives. */
