@@ -1,0 +1,234 @@
+"""Run Mote in an emulator: build an ISO, boot it, read its serial line, type into it, take its verdict.
+
+A backend is an emulator with a CPU: svm (QEMU, BIOS), svm-uefi (QEMU, OVMF), bochs-vmx, bochs-svm. The verdict comes
+from the serial line and, where the emulator has one, from its exit status; the two must agree.
+"""
+
+import os
+import pathlib
+import pty
+import re
+import shutil
+import subprocess
+import termios
+import threading
+import time
+import tty
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = ROOT / "build" / "x86_64"
+ELF = BUILD / "mote.elf"
+
+# Emulator speed differs by an order of magnitude and machines are shared: time-outs are generous, counts decide.
+SLOWNESS = {"svm": 1, "svm-uefi": 2, "bochs-vmx": 4, "bochs-svm": 4}
+QEMU_STATUS_BASE = 0x10  # isa-debug-exit: status = ((0x10 + code) << 1) | 1
+BOCHS_CPU = {"bochs-vmx": "corei7_skylake_x", "bochs-svm": "ryzen"}
+
+
+class Timeout(AssertionError):
+    """The machine did not show what was waited for."""
+
+
+class Machine:
+    """One boot of Mote. Use as a context manager, or start() and close()."""
+
+    def __init__(self, workdir, backend="svm", cmdline="console=com1 on-idle=exit:vm", modules=(), cpus=1, memory=512,
+                 cpu=None, elf=ELF, extra=()):
+        self.workdir = pathlib.Path(workdir)
+        self.backend = backend
+        self.cmdline = cmdline
+        self.modules = list(modules)  # (path of the file, module line)
+        self.cpus = cpus
+        self.memory = memory
+        self.cpu = cpu
+        self.elf = elf
+        self.extra = list(extra)
+        self.output = b""
+        self.process = None
+        self.master = None
+        self.lock = threading.Condition()
+
+    # --- life -----------------------------------------------------------------------------------------------------
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *_):
+        self.close()
+
+    def start(self):
+        self.workdir.mkdir(parents=True, exist_ok=True)
+        iso = self._build_iso()
+        if self.backend.startswith("bochs"):
+            self._start_bochs(iso)
+        else:
+            self._start_qemu(iso)
+        return self
+
+    def close(self):
+        if self.process and self.process.poll() is None:
+            self.process.kill()
+        if self.process:
+            self.process.wait()
+        if self.master is not None:
+            self.reader.join(timeout=5)
+            os.close(self.master)
+            self.master = None
+        (self.workdir / "serial.txt").write_bytes(self.output)
+
+    def _build_iso(self):
+        lines = [f"multiboot2 /boot/mote.elf {self.cmdline}"]
+        files = []
+        for number, (path, args) in enumerate(self.modules):
+            name = f"m{number}-{pathlib.Path(path).name}"
+            staged = self.workdir / name
+            if not staged.exists():
+                os.symlink(pathlib.Path(path).resolve(), staged)
+            files.append(str(staged))
+            lines.append(f"module2 /boot/{name} {args}")
+        config = self.workdir / "grub.cfg"
+        config.write_text("\n".join(lines) + "\nboot\n")
+        iso = self.workdir / "test.iso"
+        subprocess.run([str(ROOT / "iso" / "mkiso.sh"), str(iso), str(self.elf), str(config), *files], check=True,
+                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        return iso
+
+    def _start_qemu(self, iso):
+        command = ["qemu-system-x86_64", "-machine", "q35", "-cpu", self.cpu or "max", "-smp", str(self.cpus),
+                   "-m", str(self.memory), "-nic", "none", "-vga", "none", "-display", "none", "-monitor", "none",
+                   "-no-reboot", "-cdrom", str(iso), "-device", "isa-debug-exit,iobase=0xf4,iosize=4"]
+        if self.backend == "svm-uefi":
+            variables = self.workdir / "vars.fd"
+            shutil.copyfile("/usr/share/OVMF/OVMF_VARS_4M.fd", variables)
+            command += ["-drive", "if=pflash,format=raw,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.fd",
+                        "-drive", f"if=pflash,format=raw,file={variables}"]
+        command += self.extra
+        slave = self._open_pty()
+        self._spawn(command + ["-serial", "stdio"], slave, slave)
+        os.close(slave)
+
+    def _start_bochs(self, iso):
+        slave = self._open_pty()
+        config = self.workdir / "bochsrc"
+        config.write_text("\n".join([
+            f"cpu: model={self.cpu or BOCHS_CPU[self.backend]}, count={self.cpus}, ips=50000000, "
+            "reset_on_triple_fault=0, ignore_bad_msrs=0",
+            f"memory: guest={self.memory}, host={self.memory}",
+            "romimage: file=/usr/share/bochs/BIOS-bochs-latest",
+            "vgaromimage: file=/usr/share/bochs/VGABIOS-lgpl-latest",
+            "display_library: rfb, options=\"timeout=0\"",
+            f"ata0-master: type=cdrom, path={iso}, status=inserted",
+            "boot: cdrom",
+            "floppy_bootsig_check: disabled=1",
+            "clock: sync=none",
+            f"com1: enabled=1, mode=term, dev={os.ttyname(slave)}",
+            "port_e9_hack: enabled=1",
+            f"log: {self.workdir / 'bochs.log'}",
+            "panic: action=fatal", "error: action=ignore", "info: action=ignore", "debug: action=ignore", "",
+        ] + self.extra))
+        (self.workdir / "bochs.commands").write_text("c\n")
+        with open(self.workdir / "bochs.out", "wb") as out:
+            self._spawn(["bochs", "-q", "-f", str(config), "-rc", str(self.workdir / "bochs.commands")],
+                        subprocess.DEVNULL, out)
+        os.close(slave)
+
+    def _open_pty(self):
+        self.master, slave = pty.openpty()
+        tty.setraw(slave, termios.TCSANOW)
+        return slave
+
+    def _spawn(self, command, stdin, stdout):
+        (self.workdir / "command.txt").write_text(" ".join(command) + "\n")
+        environment = {k: v for k, v in os.environ.items() if k != "DISPLAY"}
+        self.process = subprocess.Popen(command, stdin=stdin, stdout=stdout, stderr=subprocess.STDOUT, env=environment,
+                                        cwd=self.workdir)
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+
+    def _read(self):
+        while True:
+            try:
+                data = os.read(self.master, 65536)
+            except OSError:
+                data = b""
+            with self.lock:
+                self.output += data
+                self.lock.notify_all()
+            if not data:
+                if self.process.poll() is not None:
+                    return
+                time.sleep(0.05)
+
+    # --- what it says ---------------------------------------------------------------------------------------------
+
+    @property
+    def text(self):
+        with self.lock:
+            return self.output.decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n")
+
+    @property
+    def lines(self):
+        return self.text.split("\n")
+
+    def wait_for(self, pattern, timeout=60, start=0):
+        """Wait until pattern (a regular expression) shows; returns the match. timeout in seconds on the fastest backend."""
+        deadline = time.monotonic() + timeout * SLOWNESS[self.backend]
+        regex = re.compile(pattern, re.MULTILINE)
+        while True:
+            match = regex.search(self.text, start)
+            if match:
+                return match
+            ended = self.process.poll() is not None and not self.reader.is_alive()
+            if ended or time.monotonic() > deadline:
+                match = regex.search(self.text, start)
+                if match:
+                    return match
+                raise Timeout(f"{self.backend}: no /{pattern}/ {'before the end' if ended else 'in time'}; "
+                              f"in {self.workdir}; the last lines:\n" + "\n".join(self.lines[-40:]))
+            with self.lock:
+                self.lock.wait(timeout=0.2)
+
+    def send(self, text):
+        """Type text, a few bytes at a time, as a fast typist: real UARTs have 16-byte FIFOs."""
+        for i in range(0, len(text), 8):
+            os.write(self.master, text[i:i + 8].encode())
+            time.sleep(0.02 * SLOWNESS[self.backend])
+
+    def finish(self, timeout=60):
+        """Wait for the verdict and the emulator's end; returns the verdict's code after checking that both agree."""
+        match = self.wait_for(r"^MOTE: verdict=(\w+) code=(\d+)$", timeout)
+        code = int(match.group(2))
+        try:
+            status = self.process.wait(timeout=30 * SLOWNESS[self.backend])
+        except subprocess.TimeoutExpired as error:
+            raise Timeout(f"the emulator goes on after its verdict {match.group(0)}") from error
+        if not self.backend.startswith("bochs") and "on-idle=exit" in self.cmdline:
+            assert status == ((QEMU_STATUS_BASE + code) << 1 | 1), f"exit status {status}, verdict code {code}"
+        self.reader.join(timeout=10)
+        self.close()
+        self._check_bochs_log()
+        return code
+
+    def _check_bochs_log(self):
+        log = self.workdir / "bochs.log"
+        if self.backend.startswith("bochs") and log.exists():
+            panics = [line for line in log.read_text(errors="replace").split("\n")
+                      if ">>PANIC<<" in line and "Shutdown port" not in line]
+            assert not panics, "\n".join(panics)
+
+    def events(self, vm=None, kind=None):
+        """The event lines as dictionaries, in order; filtered by VM and by ev=."""
+        found = []
+        for line in self.lines:
+            if not line.startswith("MOTE: "):
+                continue
+            fields = dict(re.findall(r"([\w-]+)=(\"[^\"]*\"|\S+)", line))
+            if (vm is None or fields.get("vm") == vm) and (kind is None or fields.get("ev") == kind):
+                found.append(fields)
+        return found
+
+    def checks(self, vm=None):
+        """The payloads' report lines "CHECK name ok|FAIL detail" as {name: (ok, detail)}."""
+        prefix = rf"\[{re.escape(vm)}\] " if vm else r"(?:\[\S+\] )?"
+        return {m.group(1): (m.group(2) == "ok", m.group(3).strip())
+                for m in re.finditer(rf"^{prefix}CHECK (\S+) (ok|FAIL)(.*)$", self.text, re.MULTILINE)}

@@ -1,0 +1,35 @@
+#!/bin/sh
+# Put Debian's real cloud kernel and a busybox initramfs into the directory $1: vmlinuz, initrd.gz. Idempotent.
+# The kernel package is downloaded and unpacked, never installed. The initramfs init is tests/guests/linux/init.
+set -eu
+out=$1
+here=$(cd "$(dirname "$0")/../.." && pwd)
+mkdir -p "$out"
+out=$(cd "$out" && pwd)
+if [ ! -s "$out/vmlinuz" ]; then
+    package=$(apt-cache depends linux-image-cloud-amd64 | sed -n 's/^ *Depends: \(linux-image-[0-9].*\)/\1/p' | head -n 1)
+    if [ -z "$package" ]; then
+        echo "fetch-linux: apt knows no linux-image-cloud-amd64; run 'apt-get update' first" >&2
+        exit 1
+    fi
+    work=$(mktemp -d)
+    trap 'rm -rf "$work"' EXIT
+    chmod 755 "$work"
+    (cd "$work" && apt-get -o APT::Sandbox::User=root download -qq "$package")
+    dpkg-deb -x "$work"/*.deb "$work/root"
+    cp "$work"/root/boot/vmlinuz-* "$out/vmlinuz.part"
+    mv "$out/vmlinuz.part" "$out/vmlinuz"
+fi
+if [ "$here/tests/guests/linux/init" -nt "$out/initrd.gz" ] || [ ! -s "$out/initrd.gz" ]; then
+    root=$(mktemp -d)
+    mkdir -p "$root/bin" "$root/dev" "$root/proc" "$root/sys" "$root/tmp"
+    cp /bin/busybox "$root/bin/busybox"
+    for applet in sh cat echo ls mount poweroff reboot halt sleep uname dmesg ps free date sha256sum head wc grep mkdir \
+        mknod stty getty cttyhack setsid hexdump devmem test true sed; do
+        ln -s busybox "$root/bin/$applet"
+    done
+    install -m 755 "$here/tests/guests/linux/init" "$root/init"
+    (cd "$root" && find . | LC_ALL=C sort | cpio -o -H newc --quiet --reproducible -R 0:0 | gzip -9n) > "$out/initrd.gz.part"
+    mv "$out/initrd.gz.part" "$out/initrd.gz"
+    rm -rf "$root"
+fi
