@@ -1,0 +1,116 @@
+; Entry of a payload in 64-bit mode, and its interrupt stubs.
+bits 64
+default rel
+extern bss_start, bss_end, kit_main, kit_interrupt
+global start, interrupt_stubs
+
+section .start
+start:
+    cli
+    mov rsp, stack_top
+    mov rdi, bss_start
+    mov rcx, bss_end
+    sub rcx, rdi
+    shr rcx, 3
+    xor eax, eax
+    rep stosq
+    lgdt [gdt_pointer]
+    push 0x08
+    lea rax, [.flushed]
+    push rax
+    retfq
+.flushed:
+    mov ax, 0x10
+    mov ds, ax
+    mov es, ax
+    mov ss, ax
+    xor eax, eax
+    mov fs, ax
+    mov gs, ax
+    call kit_main
+    ud2
+
+section .text
+; Every stub pushes (error code) and vector, then saves all registers: kit_interrupt(struct frame *).
+%assign v 0
+%rep 256
+stub_%+v:
+%if !(v == 8 || (v >= 10 && v <= 14) || v == 17 || v == 21 || v == 29 || v == 30)
+    push 0
+%endif
+    push v
+    jmp save_all
+%assign v v+1
+%endrep
+
+save_all:
+    push rax
+    push rbx
+    push rcx
+    push rdx
+    push rsi
+    push rdi
+    push rbp
+    push r8
+    push r9
+    push r10
+    push r11
+    push r12
+    push r13
+    push r14
+    push r15
+    cld
+    mov rdi, rsp
+    mov rbp, rsp
+    and rsp, -16
+    call kit_interrupt
+    mov rsp, rbp
+    pop r15
+    pop r14
+    pop r13
+    pop r12
+    pop r11
+    pop r10
+    pop r9
+    pop r8
+    pop rbp
+    pop rdi
+    pop rsi
+    pop rdx
+    pop rcx
+    pop rbx
+    pop rax
+    add rsp, 16
+    iretq
+
+section .rodata
+interrupt_stubs:
+%assign v 0
+%rep 256
+    dq stub_%+v
+%assign v v+1
+%endrep
+
+section .data
+align 8
+global gdt
+gdt:
+    dq 0
+    dq 0x00AF9B000000FFFF ; 08 code 64
+    dq 0x00CF93000000FFFF ; 10 data
+    dq 0x00CFFB000000FFFF ; 18 user code 32
+    dq 0x00CFF3000000FFFF ; 20 user data
+    dq 0x00AFFB000000FFFF ; 28 user code 64
+    dq 0x00CF9B000000FFFF ; 30 code 32
+    dq 0x00009B000000FFFF ; 38 code 16
+    dq 0x000093000000FFFF ; 40 data 16
+    dq 0, 0               ; 48 TSS
+gdt_end:
+gdt_pointer:
+    dw gdt_end - gdt - 1
+    dq gdt
+
+section .bss
+align 16
+    resb 16384
+stack_top:
