@@ -146,10 +146,19 @@ struct x86_walk_result {
  * fault_error set. Sets A/D bits as hardware would when set_ad. Bounded; a table outside RAM is -E_FAULT. */
 MUST_CHECK int x86_walk(struct vcpu *v, gva_t va, u32 access, bool set_ad, struct x86_walk_result *out);
 
-/* Read guest-linear memory; 0 or -E_FAULT; *fault (may be NULL) receives the #PF details. */
+/* Read or write guest-linear memory that must be RAM. 0 or -E_FAULT (pages before the fault may be done). */
 MUST_CHECK int x86_read_linear(struct vcpu *v, gva_t va, void *buf, size_t len, u32 access);
+MUST_CHECK int x86_write_linear(struct vcpu *v, gva_t va, const void *buf, size_t len, u32 access);
 
 /* Fetch up to 15 bytes at CS:RIP. Returns the number fetched (0 when not even one byte is readable). */
 size_t x86_fetch_insn(struct vcpu *v, u8 buf[15]);
 /* Length of the instruction at CS:RIP by decoding; 0 when it cannot be decoded. */
 u8 x86_insn_len(struct vcpu *v);
+/* Size of the code now running: 16, 32 or 64. */
+u8 x86_code_bits(struct vcpu *v);
+
+/* Read the access to a control or debug register at CS:RIP: MOV CR, MOV DR, CLTS, LMSW, SMSW. Sets code (CR or DR),
+ * insn_len and cr.* or dr.*, decoded included. LMSW: lmsw is the operand, read from register or memory. SMSW to memory:
+ * gpr is X86_GPRS, vcpu_emulate() then executes it. 0; -E_NOSYS: another instruction; -E_GUEST: reading the operand
+ * faulted, the exception is queued. *xe changes only on 0. */
+MUST_CHECK int x86_decode_cr_dr(struct vcpu *v, struct x86_exit *xe);
