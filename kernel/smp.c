@@ -8,6 +8,7 @@
 #include <arch/cpu.h>
 
 static const struct smp_ops *platform;
+static u32 limit = CPU_MAX;
 
 /* One call at a time. busy is taken with IRQs on, so that a waiter serves the call it waits behind. */
 static struct {
@@ -21,6 +22,11 @@ static struct {
 void smp_set_ops(const struct smp_ops *ops)
 {
     platform = ops;
+}
+
+void smp_set_limit(u32 max)
+{
+    limit = max != 0 ? max : CPU_MAX;
 }
 
 /* Runs on a kicked CPU. */
@@ -43,7 +49,7 @@ u32 smp_start_all(void (*entry)(void))
 
     irq_add_kick_handler(serve_call);
     report(percpu());
-    for (u32 i = 0; i < count; i++) {
+    for (u32 i = 0; i < count && percpu_count() < limit; i++) {
         int id = platform->start(i, entry);
         if (id >= 0) {
             report(percpu_of((u32)id));

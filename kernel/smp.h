@@ -13,6 +13,9 @@ struct smp_ops {
 };
 void smp_set_ops(const struct smp_ops *ops);
 
+/* Start no more than max CPUs in all (0: no limit). Before smp_start_all(). */
+void smp_set_limit(u32 max);
+
 /* Start all CPUs that the firmware describes; each runs entry() on its own stack with its percpu area. A CPU that does
  * not answer in time is reported and left out. Prints one line per CPU. Returns the number online. Boot CPU. */
 u32 smp_start_all(void (*entry)(void));
