@@ -21,7 +21,10 @@ void svm_asid_assign(struct svm_vcpu *svm)
 
 void svm_asid_exhaust(void)
 {
-    percpu()->arch.asid_next = 0;
+    struct arch_percpu *cpu = &percpu()->arch;
+
+    cpu->asid_generation++; /* never the 0 of a vCPU without an ASID */
+    cpu->asid_next = 0;
 }
 
 void svm_tlb_flush(struct vcpu *v)
