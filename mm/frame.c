@@ -3,9 +3,9 @@
 #include "kernel/base/lock.h"
 #include "kernel/base/panic.h"
 #include "kernel/lib/errno.h"
-#include "kernel/lib/string.h"
 #include "mm/frame_table.h"
 #include "mm/physmap.h"
+#include <arch/mem.h>
 
 static struct spinlock lock = SPINLOCK_INIT; /* protects frames after frame_init() */
 struct frame_state frames;
@@ -201,7 +201,7 @@ int frame_alloc_below(unsigned order, u16 owner, u64 limit, hpa_t *out)
         return -E_NOMEM;
     }
     hpa_t pa = HPA(pfn << FRAME_SHIFT);
-    memset(phys_ptr(pa), 0, FRAME_SIZE << order);
+    arch_mem_zero(phys_ptr(pa), FRAME_SIZE << order);
     *out = pa;
     return 0;
 }
@@ -283,4 +283,13 @@ u64 frame_phys_limit(void)
     }
     const struct frame_zone *last = &frames.zones[frames.zone_count - 1];
     return (last->first + last->count) << FRAME_SHIFT;
+}
+
+bool frame_ram_range(u32 index, struct frame_range *out)
+{
+    if (index >= frames.zone_count) {
+        return false;
+    }
+    *out = (struct frame_range){frames.zones[index].first << FRAME_SHIFT, frames.zones[index].count << FRAME_SHIFT};
+    return true;
 }

@@ -29,8 +29,8 @@ struct frame_stats {
 /* Build the allocator from the boot memory map. Nothing in reserved[] is ever handed out, nor what boot_info names
  * (kernel, modules, the loader's block); frame 0 never is. The allocator's own table (8 bytes per frame) is carved out
  * of RAM. Absurd maps (overlaps, wraps, holes) are survived; RAM above the direct map's limit or beyond 2 TiB in sum
- * is left out. Until kmap_init() only the first 4 GiB are mapped: the table and blocks below 2 MiB come from there while
- * it has any. Returns 0, -E_NOMEM when no RAM region can hold the table. Boot CPU, once. */
+ * is left out. Until kmap_init() only the first 4 GiB are mapped: the table and blocks below 2 MiB come from there
+ * while it has any. Returns 0, -E_NOMEM when no RAM region can hold the table. Boot CPU, once. */
 MUST_CHECK int frame_init(const struct boot_info *info, const struct frame_range *reserved, size_t reserved_count);
 
 /* Allocate 2^order frames, naturally aligned, zeroed, tagged owner. 0 <= order <= FRAME_ORDER_MAX.
@@ -51,6 +51,9 @@ void frame_release_reserved(u64 base, u64 len);
 u64 frame_count_owned(u16 owner);
 
 struct frame_stats frame_get_stats(void);
+
+/* The index-th run of RAM under management, ascending; reserved parts included. False when there are fewer. */
+bool frame_ram_range(u32 index, struct frame_range *out);
 
 /* Highest physical address + 1 of any RAM under management. */
 u64 frame_phys_limit(void);

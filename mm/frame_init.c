@@ -4,6 +4,7 @@
 #include "mm/frame.h"
 #include "mm/frame_table.h"
 #include "mm/physmap.h"
+#include <arch/mem.h>
 
 #define LIMIT_PFN (PHYSMAP_LIMIT >> FRAME_SHIFT)
 
@@ -265,7 +266,7 @@ int frame_init(const struct boot_info *info, const struct frame_range *reserved,
         return error;
     }
     frames.table = phys_ptr(HPA(keep.table.first << FRAME_SHIFT));
-    memset(frames.table, 0, table_bytes);
+    arch_mem_zero(frames.table, table_bytes);
     for (u32 i = 0; i < frames.zone_count; i++) {
         zone_fill(&keep, &frames.zones[i]);
     }

@@ -2,10 +2,11 @@
 #pragma once
 #include "kernel/lib/types.h"
 
-/* Zeroed memory, 16-byte aligned, or NULL. 0 < size. Task context or boot; not from IRQ handlers. */
+/* Zeroed memory, 16-byte aligned, or NULL. 0 < size. Task context or boot; not from IRQ handlers.
+ * Above 2000 bytes an object takes a power-of-two block of frames, less 80 bytes. */
 void *heap_alloc(size_t size);
 
-/* Free what heap_alloc() returned; NULL is ignored. */
+/* Free what heap_alloc() returned; NULL is ignored. Anything else, or twice, is a host bug: panic. */
 void heap_free(void *ptr);
 
 /* Bytes now handed out, for leak checks. */

@@ -40,6 +40,12 @@ struct pt_mapping {
     unsigned level;
 };
 
+/* Bytes that a leaf of this level maps. */
+static inline u64 pt_leaf_bytes(unsigned level)
+{
+    return KIB(4) << (9 * level);
+}
+
 /* Make an empty tree. Returns 0 or -E_NOMEM. */
 MUST_CHECK int pt_init(struct pt *pt, const struct pt_format *format, u16 owner);
 
