@@ -6,8 +6,6 @@
 #include "mm/physmap.h"
 #include "mm/x86_64/pt_formats.h"
 
-u64 physmap_base = 0xFFFF800000000000ULL; /* start.asm maps the first 4 GiB here */
-
 const struct kmap_layout arch_kmap_layout = {
     .device_base = 0xFFFFC00000000000ULL,
     .device_end = 0xFFFFC10000000000ULL,
