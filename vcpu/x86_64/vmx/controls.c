@@ -1,0 +1,127 @@
+/* What a vCPU's VMCS holds once and for all: controls, masks, the guest fields that never change. */
+#include "kernel/time.h"
+#include "kernel/x86_64/regs.h"
+#include "vcpu/x86_64/vmx/cr.h"
+#include "vcpu/x86_64/vmx/internal.h"
+
+#define TIMER_PERIOD_NS NS_PER_MS
+#define TIMER_VALUE_MAX 0xFFFFFFFFULL
+#define LINK_POINTER_NONE (~0ULL)
+#define CPUID_FEATURES_LEAF 7U
+#define CPUID_XSAVE_LEAF 0xDU
+
+static struct x86_cpuid shown(struct vcpu *v, u32 leaf, u32 subleaf)
+{
+    struct x86_cpuid out;
+
+    x86_cpuid_guest(v, leaf, subleaf, &out);
+    return out;
+}
+
+/* An instruction that CPUID does not show must be #UD, one that it shows must not: SDM 26.3. */
+static u32 instructions_shown(struct vcpu *v)
+{
+    u32 mask = 0;
+
+    if ((shown(v, CPUID_EXT_FEATURES, 0).edx & CPUID_EXT1_EDX_RDTSCP) != 0) {
+        mask |= VMX_CTL(PROC2, RDTSCP);
+    }
+    if ((shown(v, CPUID_FEATURES_LEAF, 0).ebx & CPUID_7_EBX_INVPCID) != 0) {
+        mask |= VMX_CTL(PROC2, INVPCID);
+    }
+    if ((shown(v, CPUID_XSAVE_LEAF, 1).eax & CPUID_D1_EAX_XSAVES) != 0) {
+        mask |= VMX_CTL(PROC2, XSAVES);
+    }
+    return mask & (u32)(vmx_caps.msrs.controls[VMX_PROC2] >> 32);
+}
+
+static void write_execution(struct vcpu *v)
+{
+    struct vmx_vcpu *hw = vmx_of(v);
+    u32 proc2 = vmx_caps.controls[VMX_PROC2] | instructions_shown(v);
+
+    if (hw->vpid == 0) {
+        proc2 &= ~VMX_CTL(PROC2, VPID);
+    } else {
+        vmcs_write(VMCS_VPID, hw->vpid);
+    }
+    if ((proc2 & VMX_CTL(PROC2, XSAVES)) != 0) {
+        vmcs_write(VMCS_XSS_EXITING_BITMAP, 0);
+    }
+    hw->proc = vmx_caps.controls[VMX_PROC];
+    vmcs_write(VMCS_PIN_CONTROLS, vmx_caps.controls[VMX_PIN]);
+    vmcs_write(VMCS_PROC_CONTROLS, hw->proc);
+    vmcs_write(VMCS_PROC2_CONTROLS, proc2);
+    vmcs_write(VMCS_MSR_BITMAP, vmx_msr_bitmap.v);
+    vmcs_write(VMCS_CR3_TARGET_COUNT, 0);
+    /* #DB and #AC: a guest could make their delivery recurse for ever, with no boundary at which an interrupt exits.
+     * #MC: belongs to the host. */
+    vmcs_write(VMCS_EXCEPTION_BITMAP, BIT(VECTOR_DB) | BIT(VECTOR_AC) | BIT(VECTOR_MC));
+    vmcs_write(VMCS_PF_ERROR_MASK, 0);
+    vmcs_write(VMCS_PF_ERROR_MATCH, 0);
+}
+
+static void write_masks(void)
+{
+    vmcs_write(VMCS_CR0_MASK, ~vmx_cr0_guest_owned());
+    vmcs_write(VMCS_CR4_MASK, ~vmx_cr4_guest_owned());
+}
+
+static void write_transitions(struct vcpu *v)
+{
+    vmx_of(v)->entry = vmx_caps.controls[VMX_ENTRY];
+    vmcs_write(VMCS_EXIT_CONTROLS, vmx_caps.controls[VMX_EXIT]);
+    vmcs_write(VMCS_ENTRY_CONTROLS, vmx_of(v)->entry);
+    vmcs_write(VMCS_EXIT_MSR_STORE_COUNT, 0);
+    vmcs_write(VMCS_EXIT_MSR_LOAD_COUNT, 0);
+    vmcs_write(VMCS_ENTRY_MSR_LOAD_COUNT, 0);
+    vmcs_write(VMCS_ENTRY_INTERRUPTION_INFO, 0);
+}
+
+static void write_guest_constants(struct vcpu *v)
+{
+    struct vmx_vcpu *hw = vmx_of(v);
+
+    vmcs_write(VMCS_VMCS_LINK_POINTER, LINK_POINTER_NONE);
+    vmcs_write(VMCS_GUEST_DEBUGCTL, 0);
+    vmcs_write(VMCS_GUEST_ACTIVITY, 0);
+    vmcs_write(VMCS_GUEST_PENDING_DEBUG, 0);
+    vmcs_write(VMCS_GUEST_SMBASE, 0);
+    vmcs_write(VMCS_GUEST_INTERRUPTIBILITY, 0);
+    vmcs_write(VMCS_GUEST_RFLAGS, RFLAGS_FIXED);
+    vmcs_write(VMCS_GUEST_RSP, 0);
+    hw->blocking = 0;
+    hw->rflags = RFLAGS_FIXED;
+    hw->rsp = 0;
+}
+
+static u64 ept_pointer(const struct vcpu *v)
+{
+    u64 ad = (vmx_caps.msrs.ept_vpid & VMX_EPT_AD) != 0 ? EPTP_AD : 0;
+
+    return v->config.stage2->root.v | EPTP_WALK_4 | EPTP_TYPE_WB | ad;
+}
+
+/* A backstop, not the slice timer: it ends a guest that a pending host interrupt fails to end (Bochs does so while the
+ * guest has IF = 0). The field keeps its value over exits, so that it is never written again. */
+static void write_timer(struct vcpu *v)
+{
+    struct vmx_vcpu *hw = vmx_of(v);
+
+    hw->timer = (vmx_caps.controls[VMX_PIN] & VMX_CTL(PIN, PREEMPTION_TIMER)) != 0;
+    if (hw->timer) {
+        u64 value = time_ns_to_ticks(TIMER_PERIOD_NS) >> vmx_caps.timer_shift;
+        vmcs_write(VMCS_PREEMPTION_TIMER, MIN(value, TIMER_VALUE_MAX));
+    }
+}
+
+void vmx_controls_write(struct vcpu *v)
+{
+    write_execution(v);
+    write_masks();
+    write_transitions(v);
+    write_guest_constants(v);
+    write_timer(v);
+    vmcs_write(VMCS_EPT_POINTER, ept_pointer(v));
+    vmx_of(v)->frame = (struct vmx_entry_frame){0, 0};
+}

@@ -1,0 +1,224 @@
+/* Register groups between v->arch and the VMCS (or, for the MSRs that VMX does not switch, the CPU itself). */
+#include "kernel/x86_64/insn.h"
+#include "kernel/x86_64/regs.h"
+#include "vcpu/x86_64/vmx/cr.h"
+#include "vcpu/x86_64/vmx/internal.h"
+
+#define ACCESS_DPL_MASK GENMASK(6, 5)
+#define CR3_PAE_TABLE_MASK GENMASK(31, 5)
+#define PDPTES 4U
+/* Reserved in a present PDPTE: SDM table 4-8. */
+#define PDPTE_RESERVED (GENMASK(2, 1) | GENMASK(8, 5) | GENMASK(63, 52))
+
+static void flush_core(struct vcpu *v)
+{
+    struct vcpu_arch *arch = &v->arch;
+    struct vmx_vcpu *hw = vmx_of(v);
+
+    vmcs_write(VMCS_GUEST_RIP, arch->rip);
+    if (arch->rflags != hw->rflags) {
+        hw->rflags = arch->rflags;
+        vmcs_write(VMCS_GUEST_RFLAGS, arch->rflags);
+    }
+    if (arch->gpr[X86_RSP] != hw->rsp) {
+        hw->rsp = arch->gpr[X86_RSP];
+        vmcs_write(VMCS_GUEST_RSP, hw->rsp);
+    }
+    if (arch->blocking != hw->blocking) {
+        hw->blocking = arch->blocking;
+        vmcs_write(VMCS_GUEST_INTERRUPTIBILITY, arch->blocking);
+    }
+}
+
+static void fetch_core(struct vcpu *v)
+{
+    struct vcpu_arch *arch = &v->arch;
+    struct vmx_vcpu *hw = vmx_of(v);
+
+    arch->rip = vmcs_read(VMCS_GUEST_RIP);
+    arch->rflags = hw->rflags = vmcs_read(VMCS_GUEST_RFLAGS);
+    arch->gpr[X86_RSP] = hw->rsp = vmcs_read(VMCS_GUEST_RSP);
+    arch->blocking = hw->blocking = vmcs_read32(VMCS_GUEST_INTERRUPTIBILITY);
+}
+
+static void flush_segments(struct vcpu *v)
+{
+    for (unsigned i = 0; i < X86_SEGS; i++) {
+        const struct x86_seg *seg = &v->arch.seg[i];
+        vmcs_write(VMCS_SEG(VMCS_GUEST_ES_SELECTOR, i), seg->selector);
+        vmcs_write(VMCS_SEG(VMCS_GUEST_ES_LIMIT, i), seg->limit);
+        vmcs_write(VMCS_SEG(VMCS_GUEST_ES_ACCESS, i), seg->attr);
+        vmcs_write(VMCS_SEG(VMCS_GUEST_ES_BASE, i), seg->base);
+    }
+}
+
+static void fetch_segments(struct vcpu *v)
+{
+    for (unsigned i = 0; i < X86_SEGS; i++) {
+        struct x86_seg *seg = &v->arch.seg[i];
+        seg->selector = (u16)vmcs_read(VMCS_SEG(VMCS_GUEST_ES_SELECTOR, i));
+        seg->limit = vmcs_read32(VMCS_SEG(VMCS_GUEST_ES_LIMIT, i));
+        seg->attr = vmcs_read32(VMCS_SEG(VMCS_GUEST_ES_ACCESS, i));
+        seg->base = vmcs_read(VMCS_SEG(VMCS_GUEST_ES_BASE, i));
+    }
+    v->arch.cpl = (u8)FIELD_GET(ACCESS_DPL_MASK, v->arch.seg[X86_SS].attr);
+}
+
+static void flush_tables(struct vcpu *v)
+{
+    vmcs_write(VMCS_GUEST_GDTR_BASE, v->arch.gdtr.base);
+    vmcs_write(VMCS_GUEST_GDTR_LIMIT, v->arch.gdtr.limit);
+    vmcs_write(VMCS_GUEST_IDTR_BASE, v->arch.idtr.base);
+    vmcs_write(VMCS_GUEST_IDTR_LIMIT, v->arch.idtr.limit);
+}
+
+static void fetch_tables(struct vcpu *v)
+{
+    v->arch.gdtr.base = vmcs_read(VMCS_GUEST_GDTR_BASE);
+    v->arch.gdtr.limit = vmcs_read32(VMCS_GUEST_GDTR_LIMIT);
+    v->arch.idtr.base = vmcs_read(VMCS_GUEST_IDTR_BASE);
+    v->arch.idtr.limit = vmcs_read32(VMCS_GUEST_IDTR_LIMIT);
+}
+
+/* With EPT the CPU takes the four PDPTEs of a PAE guest from the VMCS at the entry (SDM 27.3.2.4), where MOV to CR would
+ * have read memory. An entry that the check of 27.3.1.6 would refuse becomes not present: the guest's own fault. */
+static void flush_pdptes(struct vcpu *v)
+{
+    gpa_t table = GPA(v->arch.cr3 & CR3_PAE_TABLE_MASK);
+    u64 pdpte[PDPTES];
+
+    if (v->config.mem->ram_read(v->config.ctx, table, pdpte, sizeof(pdpte)) != 0) {
+        pdpte[0] = pdpte[1] = pdpte[2] = pdpte[3] = 0;
+    }
+    for (unsigned i = 0; i < PDPTES; i++) {
+        bool bad = (pdpte[i] & PTE_P) != 0 && (pdpte[i] & PDPTE_RESERVED) != 0;
+        vmcs_write((enum vmcs_field)(VMCS_GUEST_PDPTE0 + 2 * i), bad ? 0 : pdpte[i]);
+    }
+}
+
+static void flush_entry_mode(struct vcpu *v)
+{
+    struct vmx_vcpu *hw = vmx_of(v);
+    u32 ia32e = VMX_CTL(ENTRY, IA32E_GUEST);
+    u32 entry = (v->arch.efer & EFER_LMA) != 0 ? hw->entry | ia32e : hw->entry & ~ia32e;
+
+    if (entry != hw->entry) {
+        hw->entry = entry;
+        vmcs_write(VMCS_ENTRY_CONTROLS, entry);
+    }
+}
+
+/* CD and NW stay out of hardware: a guest that turns caches off would only slow its host down. */
+static void flush_control(struct vcpu *v)
+{
+    const struct vcpu_arch *arch = &v->arch;
+    const struct vmx_msrs *msrs = &vmx_caps.msrs;
+    u64 cr0 = arch->cr0 & ~(CR0_CD | CR0_NW);
+    bool pae = (cr0 & CR0_PG) != 0 && (arch->cr4 & CR4_PAE) != 0 && (arch->efer & EFER_LMA) == 0;
+
+    vmcs_write(VMCS_GUEST_CR0, vmx_cr_fix(cr0, msrs->cr0_fixed0, msrs->cr0_fixed1, CR0_UNRESTRICTED));
+    vmcs_write(VMCS_CR0_SHADOW, arch->cr0);
+    vmcs_write(VMCS_GUEST_CR3, arch->cr3);
+    vmcs_write(VMCS_GUEST_CR4, vmx_cr_fix(arch->cr4, msrs->cr4_fixed0, msrs->cr4_fixed1, 0));
+    vmcs_write(VMCS_CR4_SHADOW, arch->cr4);
+    vmcs_write(VMCS_GUEST_EFER, arch->efer);
+    vmcs_write(VMCS_GUEST_PAT, arch->pat);
+    flush_entry_mode(v);
+    if (pae) {
+        flush_pdptes(v);
+    }
+}
+
+/* Bits that the guest does not own, and EFER, are as v->arch has them: they change only through an exit. */
+static void fetch_control(struct vcpu *v)
+{
+    struct vcpu_arch *arch = &v->arch;
+    u64 own0 = vmx_cr0_guest_owned();
+    u64 own4 = vmx_cr4_guest_owned();
+
+    arch->cr0 = (arch->cr0 & ~own0) | (vmcs_read(VMCS_GUEST_CR0) & own0);
+    arch->cr3 = vmcs_read(VMCS_GUEST_CR3);
+    arch->cr4 = (arch->cr4 & ~own4) | (vmcs_read(VMCS_GUEST_CR4) & own4);
+    arch->pat = vmcs_read(VMCS_GUEST_PAT);
+}
+
+static void flush_sys(struct vcpu *v)
+{
+    const struct vcpu_arch *arch = &v->arch;
+
+    vmcs_write(VMCS_GUEST_SYSENTER_CS, arch->sysenter_cs);
+    vmcs_write(VMCS_GUEST_SYSENTER_ESP, arch->sysenter_esp);
+    vmcs_write(VMCS_GUEST_SYSENTER_EIP, arch->sysenter_eip);
+    wrmsr(MSR_IA32_STAR, arch->star);
+    wrmsr(MSR_IA32_LSTAR, arch->lstar);
+    wrmsr(MSR_IA32_CSTAR, arch->cstar);
+    wrmsr(MSR_IA32_FMASK, arch->sfmask);
+    wrmsr(MSR_IA32_KERNEL_GS_BASE, arch->kernel_gs_base);
+}
+
+static void fetch_sys(struct vcpu *v)
+{
+    struct vcpu_arch *arch = &v->arch;
+
+    arch->sysenter_cs = vmcs_read(VMCS_GUEST_SYSENTER_CS);
+    arch->sysenter_esp = vmcs_read(VMCS_GUEST_SYSENTER_ESP);
+    arch->sysenter_eip = vmcs_read(VMCS_GUEST_SYSENTER_EIP);
+    arch->star = rdmsr(MSR_IA32_STAR);
+    arch->lstar = rdmsr(MSR_IA32_LSTAR);
+    arch->cstar = rdmsr(MSR_IA32_CSTAR);
+    arch->sfmask = rdmsr(MSR_IA32_FMASK);
+    arch->kernel_gs_base = rdmsr(MSR_IA32_KERNEL_GS_BASE);
+}
+
+static void flush_debug(struct vcpu *v)
+{
+    vmcs_write(VMCS_GUEST_DR7, v->arch.dr7);
+}
+
+static void fetch_debug(struct vcpu *v)
+{
+    v->arch.dr7 = vmcs_read(VMCS_GUEST_DR7);
+}
+
+struct group {
+    u32 bit;
+    void (*flush)(struct vcpu *v);
+    void (*fetch)(struct vcpu *v);
+};
+
+static const struct group groups_beyond_core[] = {
+    {X86_G_SEG, flush_segments, fetch_segments}, {X86_G_DT, flush_tables, fetch_tables},
+    {X86_G_CR, flush_control, fetch_control},    {X86_G_DR, flush_debug, fetch_debug},
+    {X86_G_SYS, flush_sys, fetch_sys},
+};
+
+void vmx_regs_flush(struct vcpu *v)
+{
+    u32 dirty = v->arch.dirty;
+
+    v->arch.dirty = 0;
+    if ((dirty & X86_G_CORE) != 0) {
+        flush_core(v);
+    }
+    if ((dirty & ~X86_G_CORE) == 0) {
+        return;
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(groups_beyond_core); i++) {
+        if ((dirty & groups_beyond_core[i].bit) != 0) {
+            groups_beyond_core[i].flush(v);
+        }
+    }
+}
+
+void vmx_regs_fetch(struct vcpu *v, u32 groups)
+{
+    if ((groups & X86_G_CORE) != 0) {
+        fetch_core(v);
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(groups_beyond_core); i++) {
+        if ((groups & groups_beyond_core[i].bit) != 0) {
+            groups_beyond_core[i].fetch(v);
+        }
+    }
+    v->arch.valid |= groups;
+}

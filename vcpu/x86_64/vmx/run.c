@@ -1,0 +1,51 @@
+/* One entry, one exit. */
+#include "kernel/x86_64/regs.h"
+#include "vcpu/x86_64/vmx/internal.h"
+
+static void entry_failed(struct vcpu *v, struct vcpu_exit *exit, u64 reason, u64 qual, u64 detail)
+{
+    struct x86_exit *xe = &vmx_of(v)->exit;
+
+    vmcs_write(VMCS_ENTRY_INTERRUPTION_INFO, 0);
+    xe->code = X86_EXIT_ENTRY_FAILED;
+    xe->hw_reason = reason;
+    xe->qual = qual;
+    xe->detail = detail;
+    xe->insn_len = 0;
+    x86_exit_handle(v, xe, exit);
+}
+
+/* The guest did not run: v->arch is what it was, so no group loses its validity. */
+static void entry_refused(struct vcpu *v, struct vcpu_exit *exit, u32 reason)
+{
+    if (FIELD_GET(EXIT_REASON_BASIC_MASK, reason) == EXIT_REASON_ENTRY_MACHINE_CHECK) {
+        __asm__ volatile("int %0" ::"i"(VECTOR_MC) : "memory");
+    }
+    entry_failed(v, exit, reason, vmcs_read(VMCS_EXIT_QUALIFICATION), 0);
+}
+
+void vmx_run(struct vcpu *v, struct vcpu_exit *exit)
+{
+    struct vmx_vcpu *hw = vmx_of(v);
+
+    hw->nmi_injected = false;
+    x86_before_entry(v);
+    if (v->arch.dirty != 0) {
+        vmx_regs_flush(v);
+    }
+    hw->entry_blocking = v->arch.blocking;
+    if (vmx_enter(v->arch.gpr, &hw->frame)) {
+        entry_failed(v, exit, 0, 0, vmcs_read(VMCS_INSN_ERROR));
+        return;
+    }
+    u32 reason = vmcs_read32(VMCS_EXIT_REASON);
+    if ((reason & EXIT_REASON_ENTRY_FAILURE) != 0) {
+        entry_refused(v, exit, reason);
+        return;
+    }
+    hw->frame.launched = 1;
+    v->arch.valid = 0;
+    vmx_regs_fetch(v, X86_G_CORE);
+    vmx_exit_decode(v, reason);
+    x86_exit_handle(v, &hw->exit, exit);
+}
