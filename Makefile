@@ -55,7 +55,7 @@ $(BUILD)/%.asm.o: %.asm
 
 # The one file that knows the version.
 $(BUILD)/kernel/base/version.c.o: $(BUILD)/version
-$(BUILD)/kernel/base/version.c.o: CPPFLAGS += -DMOTE_VERSION='"$(VERSION)"' -DMOTE_COMMIT='"$(COMMIT)"'
+$(BUILD)/kernel/base/version.c.o: CPPFLAGS += -DMOTE_VERSION='"$(VERSION)"' -DMOTE_COMMIT='"$(COMMIT)"' -DMOTE_ARCH='"$(ARCH)"'
 # Or the compiler turns the loop in memset() into a call to memset().
 $(BUILD)/kernel/lib/string.c.o: CFLAGS += -fno-builtin $(if $(findstring clang,$(CC)),,-fno-tree-loop-distribute-patterns)
 

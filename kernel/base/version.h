@@ -3,3 +3,4 @@
 
 extern const char version_number[]; /* "0.1.0" */
 extern const char version_commit[]; /* abbreviated git commit, or "unknown" */
+extern const char version_arch[];   /* "x86_64" */

@@ -1,12 +1,99 @@
 /* The table of contents of the whole system. */
 #include "boot/boot_main.h"
+#include "drivers/platform.h"
 #include "kernel/base/log.h"
+#include "kernel/base/panic.h"
+#include "kernel/base/percpu.h"
 #include "kernel/base/version.h"
+#include "kernel/console.h"
+#include "kernel/init/manager.h"
+#include "kernel/init/setup.h"
+#include "kernel/lib/errno.h"
+#include "kernel/power.h"
+#include "kernel/sched.h"
+#include "kernel/smp.h"
+#include "mm/frame.h"
+#include "mm/kmap.h"
+#include "vcpu/vcpu.h"
 #include <arch/cpu.h>
+
+#define VERDICT_FAIL 1U
+
+/* A console as asked for; a machine without that port goes on with the others, or silent. */
+static void start_console(const struct mote_config *config)
+{
+    log_set_level((enum log_level)config->log_level);
+    if (!config->console_none && platform_console(config->console_port, config->console_baud) != 0) {
+        log_warn("console port=0x%x does not answer", config->console_port);
+    }
+    console_set_escape(config->escape);
+    console_set_prefix(config->vm_count > 1);
+}
+
+static void start_memory(const struct boot_info *info)
+{
+    static struct frame_range reserved[BOOT_MODULES_MAX + 3];
+    size_t count = setup_reserved(info, platform_reserve(info), reserved);
+
+    if (frame_init(info, reserved, count) != 0 || kmap_init(info) != 0) {
+        panic("too little memory to begin with");
+    }
+}
+
+/* CPUs that have passed cpu_enable(), one way or the other. */
+static u32 settled;
+
+/* Each application CPU: able to run guests, or out of the game. */
+static void application_cpu(void)
+{
+    int rc = vcpu_backend()->cpu_enable();
+
+    if (rc != 0) {
+        log_warn("cpu=%u enable=failed why=\"%s\"", percpu()->id, errno_text(rc));
+        percpu()->online = false;
+        __atomic_fetch_add(&settled, 1, __ATOMIC_RELEASE);
+        arch_cpu_stop();
+    }
+    __atomic_fetch_add(&settled, 1, __ATOMIC_RELEASE);
+    sched_loop();
+}
+
+static void start_cpus(const struct mote_config *config)
+{
+    if (vcpu_backend_select() != 0) {
+        power_end(config->on_idle == ON_IDLE_HALT ? POWER_HALT : POWER_EXIT, VERDICT_FAIL);
+    }
+    if (vcpu_backend()->cpu_enable() != 0) {
+        log_event("ev=error why=\"%s cannot be switched on\"", vcpu_backend()->name);
+        power_end(config->on_idle == ON_IDLE_HALT ? POWER_HALT : POWER_EXIT, VERDICT_FAIL);
+    }
+    u32 started = smp_start_all(application_cpu);
+    while (__atomic_load_n(&settled, __ATOMIC_ACQUIRE) + 1 < started) {
+        arch_cpu_relax(); /* a CPU that came up settles: cpu_enable() neither waits nor loops */
+    }
+}
+
+static void print_banner(void)
+{
+    struct frame_stats frames = frame_get_stats();
+
+    log_event("version=%s commit=%s arch=%s backend=%s cpus=%u mem=%lluM free-frames=%llu", version_number, version_commit,
+              version_arch, vcpu_backend()->name, smp_online_count(),
+              (unsigned long long)((frames.total + frames.reserved) * FRAME_SIZE / MIB(1)), (unsigned long long)frames.free);
+}
 
 void kernel_main(const struct boot_info *info)
 {
-    log_event("version=%s commit=%s arch=x86_64 modules=%u regions=%u cmdline=\"%s\"", version_number, version_commit,
-              info->module_count, info->region_count, info->cmdline);
-    arch_cpu_stop();
+    const struct mote_config *config = setup_config(info);
+
+    start_console(config);
+    start_memory(info);
+    platform_init(info);
+    arch_irq_enable();
+    start_cpus(config);
+    print_banner();
+    setup_print(config);
+    platform_console_input();
+    manager_start(info, config);
+    sched_loop();
 }

@@ -2,6 +2,7 @@
 #include "kernel/base/log.h"
 #include "kernel/base/panic.h"
 #include "kernel/lib/errno.h"
+#include "kernel/lib/string.h"
 #include "kernel/power.h"
 #include "kernel/sched.h"
 #include "mm/heap.h"
@@ -142,6 +143,9 @@ static int launch(u32 id)
         rc = board_build_vm(slot->vm, id, config, images, why);
         if (rc == 0) {
             slot->vm->ended = vm_ended;
+            if (strcmp(manager.config->focus, config->name) == 0) {
+                console_set_focus(&slot->vm->console);
+            }
             rc = vm_start(slot->vm);
             if (rc != 0) {
                 vm_destroy(slot->vm);

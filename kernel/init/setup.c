@@ -1,0 +1,57 @@
+#include "kernel/init/setup.h"
+#include "kernel/base/log.h"
+
+static struct mote_config config;
+
+static void report(void *ctx, int module, const char *vm, const char *key, const char *why)
+{
+    (void)ctx;
+    if (module < 0) {
+        log_event("ev=config-error line=hypervisor key=%s why=\"%s\"", key, why);
+    } else {
+        log_event("ev=config-error module=%d vm=%s key=%s why=\"%s\"", module, vm, key, why);
+    }
+}
+
+const struct mote_config *setup_config(const struct boot_info *info)
+{
+    static const char *strings[BOOT_MODULES_MAX];
+
+    for (u32 i = 0; i < info->module_count; i++) {
+        strings[i] = info->modules[i].cmdline;
+    }
+    config_parse(info->cmdline, strings, info->module_count, report, NULL, &config);
+    if (info->modules_dropped != 0) {
+        log_warn("modules-dropped=%u max=%u", info->modules_dropped, BOOT_MODULES_MAX);
+    }
+    return &config;
+}
+
+void setup_print(const struct mote_config *cfg)
+{
+    static const char *const types[] = {"auto", "linux", "mb2", "mb1", "elf", "flat"};
+    static const char *const modes[] = {"auto", "real", "prot", "long"};
+
+    for (u32 i = 0; i < cfg->vm_count; i++) {
+        const struct vm_config *vm = &cfg->vms[i];
+        log_event("vm=%s ev=config mem=%lluM vcpus=%u type=%s mode=%s modules=%u timeout-ms=%llu start=%s", vm->name,
+                  (unsigned long long)(vm->mem_bytes / MIB(1)), vm->vcpus, types[vm->type], modes[vm->mode],
+                  vm->module_count, (unsigned long long)(vm->timeout_ns / 1000000), vm->bad ? "no" : "auto");
+    }
+    if (cfg->vm_count == 0) {
+        log_event("ev=error why=\"no module is a guest: add a line such as: module2 /boot/vmlinuz kernel vm=linux\"");
+    }
+}
+
+size_t setup_reserved(const struct boot_info *info, struct frame_range extra, struct frame_range *ranges)
+{
+    size_t count = 0;
+
+    ranges[count++] = extra;
+    ranges[count++] = (struct frame_range){info->info_base.v, info->info_len};
+    ranges[count++] = (struct frame_range){info->kernel_base.v, info->kernel_len};
+    for (u32 i = 0; i < info->module_count; i++) {
+        ranges[count++] = (struct frame_range){info->modules[i].base.v, info->modules[i].len};
+    }
+    return count;
+}
