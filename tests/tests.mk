@@ -1,0 +1,54 @@
+# What a user and a developer type besides `make`: run, test, check, doctor, bench, debug. Everything that needs packages
+# goes through deps.sh first; then a second make, so that the tree is read with the tools in place.
+PYTEST := /usr/bin/python3 -m pytest
+LINUX := $(BUILD)/linux
+JOBS ?= $(shell nproc)
+MEMORY ?= 512
+CPUS ?= 2
+SERIAL_HINT := leave with Ctrl-] q (Mote) or Ctrl-A x (QEMU)
+
+.PHONY: deps doctor demo run run-vmx debug test check bench integration
+deps:
+	@tests/tools/deps.sh
+
+doctor: ## say what is missing on this machine
+	@tests/tools/doctor.sh
+
+demo:
+	@tests/tools/fetch-linux.sh $(LINUX)
+	@$(MAKE) --no-print-directory -j$(JOBS) iso guests
+	@tests/tools/demo.sh $(BUILD)
+
+run: deps ## boot the demo in QEMU: Linux and a small guest side by side
+	@$(MAKE) --no-print-directory demo
+	@echo "== $(SERIAL_HINT)"
+	@qemu-system-x86_64 -machine q35 -cpu max -smp $(CPUS) -m $(MEMORY) -nic none -vga none -display none \
+		-no-reboot -cdrom $(BUILD)/demo.iso -serial mon:stdio
+
+run-vmx: deps ## the same in Bochs, on emulated Intel VMX (slow)
+	@$(MAKE) --no-print-directory demo
+	@tests/tools/run-bochs.py $(BUILD)/demo.iso
+
+debug: deps ## the demo in QEMU, stopped, with gdb attached to the hypervisor
+	@$(MAKE) --no-print-directory demo
+	@tests/tools/debug.sh $(BUILD)
+
+test: deps ## everything that needs no hardware: unit tests, fuzzers, emulators
+	@$(MAKE) --no-print-directory -j$(JOBS) all iso guests
+	@tests/tools/fetch-linux.sh $(LINUX)
+	@$(MAKE) --no-print-directory unit fuzz
+	@$(MAKE) --no-print-directory integration
+
+integration:
+	$(PYTEST) -q -n $(JOBS) --dist load tests/integration $(PYTEST_ARGS)
+
+check: deps ## both compilers, clang-tidy, cppcheck, layers, sizes, vendor words, W^X
+	@$(MAKE) --no-print-directory -j$(JOBS) all
+	@$(MAKE) --no-print-directory -j$(JOBS) all CC=clang BUILD=build/clang
+	@tests/tools/check.sh $(BUILD)
+
+bench: deps ## count what an exit costs, sizes, boot instructions
+	@$(MAKE) --no-print-directory -j$(JOBS) all iso guests
+	@/usr/bin/python3 tests/bench/bench.py $(BUILD)
+
+include tests/guests/guests.mk
