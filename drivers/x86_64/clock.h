@@ -1,0 +1,7 @@
+/* How fast the TSC and the local APIC timer count. */
+#pragma once
+#include "drivers/x86_64/acpi_parse.h"
+
+/* Measure both against the best clock of the machine (about a millisecond) and start time and this CPU's timer. When
+ * nothing can be measured against, a warning line and a guess. Needs lapic_init(). Boot CPU, IRQs off. */
+void clock_init(const struct acpi_info *info);

@@ -1,0 +1,102 @@
+#include "drivers/x86_64/trampoline.h"
+#include "kernel/lib/string.h"
+#include "kernel/x86_64/insn.h"
+#include "kernel/x86_64/regs.h"
+#include "mm/kmap.h"
+#include "mm/physmap.h"
+
+/* trampoline.asm's parameters. */
+struct PACKED ALIGNED(16) trampoline_params {
+    u32 ticket;
+    u32 cr3;
+    u64 efer;
+    u64 stack;
+    u64 entry;
+    u64 arg;
+    u16 gdt_limit;
+    u32 gdt_base;
+    u16 pad1;
+    u32 far_offset;
+    u16 far_selector;
+    u16 pad2;
+    u64 gdt[2];
+};
+_Static_assert(offsetof(struct trampoline_params, arg) == 32, "trampoline.asm");
+_Static_assert(offsetof(struct trampoline_params, gdt_limit) == 40, "trampoline.asm");
+_Static_assert(offsetof(struct trampoline_params, far_offset) == 48, "trampoline.asm");
+_Static_assert(offsetof(struct trampoline_params, gdt) == 56, "trampoline.asm");
+
+extern const u8 smp_trampoline_start[], smp_trampoline_params[], smp_trampoline_wide[], smp_trampoline_end[];
+
+#define CODE64_DESCRIPTOR 0x00AF9B000000FFFFULL /* flat, L, present, accessed: SDM 3.4.5 */
+#define CODE64_SELECTOR 0x08U
+#define TABLE_ENTRIES 512U
+#define KERNEL_HALF 256U
+#define LEVELS 4U
+#define LEVEL_BITS 9U
+
+static u64 page_pa;
+static u32 root_pa;
+
+static struct trampoline_params *params(void)
+{
+    u8 *page = phys_ptr(HPA(page_pa));
+
+    return (struct trampoline_params *)(void *)(page + (smp_trampoline_params - smp_trampoline_start));
+}
+
+/* Tables that map the trampoline page onto itself, executable and read-only, below the kernel's upper half. They lie
+ * below 4 GiB because CR3 is loaded in real mode. */
+int trampoline_init(struct frame_range page)
+{
+    hpa_t tables[LEVELS];
+
+    for (u32 i = 0; i < LEVELS; i++) {
+        int error = frame_alloc_below(0, FRAME_OWNER_PAGETABLE, GIB(4), &tables[i]);
+        if (error != 0) {
+            return error; /* at boot, once: the machine stays with one CPU */
+        }
+    }
+    u64 *root = phys_ptr(tables[0]);
+    const u64 *kernel_root = phys_ptr(kmap_root());
+    memcpy(root + KERNEL_HALF, kernel_root + KERNEL_HALF, (TABLE_ENTRIES - KERNEL_HALF) * sizeof(u64));
+    for (u32 level = 0; level < LEVELS; level++) {
+        unsigned shift = FRAME_SHIFT + LEVEL_BITS * (LEVELS - 1 - level);
+        u64 *table = phys_ptr(tables[level]);
+        u64 target = level + 1 < LEVELS ? tables[level + 1].v | PTE_RW : page.base;
+        table[(page.base >> shift) % TABLE_ENTRIES] = target | PTE_P;
+    }
+    page_pa = page.base;
+    root_pa = (u32)tables[0].v;
+    return 0;
+}
+
+u8 trampoline_arm(u64 stack_top, void (*entry)(void *arg), void *arg)
+{
+    struct trampoline_params *p = params();
+    u64 params_pa = page_pa + (u64)(smp_trampoline_params - smp_trampoline_start);
+
+    memcpy(phys_ptr(HPA(page_pa)), smp_trampoline_start, (size_t)(smp_trampoline_end - smp_trampoline_start));
+    p->cr3 = root_pa;
+    p->efer = rdmsr(MSR_IA32_EFER) & (EFER_LME | EFER_NXE);
+    p->stack = stack_top;
+    p->entry = (u64)entry;
+    p->arg = (u64)arg;
+    p->gdt[1] = CODE64_DESCRIPTOR;
+    p->gdt_limit = sizeof(p->gdt) - 1;
+    p->gdt_base = (u32)(params_pa + offsetof(struct trampoline_params, gdt));
+    p->far_offset = (u32)(page_pa + (u64)(smp_trampoline_wide - smp_trampoline_start));
+    p->far_selector = CODE64_SELECTOR;
+    __atomic_store_n(&p->ticket, 1, __ATOMIC_RELEASE);
+    return (u8)(page_pa >> FRAME_SHIFT);
+}
+
+bool trampoline_taken(void)
+{
+    return __atomic_load_n(&params()->ticket, __ATOMIC_ACQUIRE) == 0;
+}
+
+bool trampoline_disarm(void)
+{
+    return __atomic_exchange_n(&params()->ticket, 0, __ATOMIC_ACQ_REL) != 0;
+}
