@@ -126,6 +126,7 @@ MUST_CHECK int x86_task_switch(struct vcpu *v, const struct x86_exit *xe);
 /* Called by the core at setup and destroy, not by backends. */
 MUST_CHECK int x86_fpu_init(struct vcpu *v);
 void x86_fpu_fini(struct vcpu *v);
+void x86_fpu_reset(struct vcpu *v); /* contents to the initial state; not loaded */
 /* Called by load()/unload() of both backends, IRQs off: XSAVE state, XCR0, DR0-3, DR6, TSC_AUX. A backend whose control
  * block holds DR6 keeps it in group X86_G_DR and sets v->arch.dr6 itself after x86_state_unload(). CR2 is not switched
  * here: run() puts v->arch.cr2 into the CPU or the control block before the entry and reads it back after the exit. */

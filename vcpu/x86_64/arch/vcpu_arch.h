@@ -50,6 +50,7 @@ struct vcpu_arch {
     u32 dirty;    /* groups to be written before the next entry; dirty implies valid */
     u64 cr0, cr3, cr4, cr8; /* as the guest sees them */
     u64 efer, pat;
+    u64 pdpte[4]; /* group CR, meaningful with PAE paging outside long mode: loaded by the CR-write rules, as hardware does */
     u8 cpl;
     struct x86_seg seg[X86_SEGS];
     struct x86_dtr gdtr, idtr;
@@ -71,7 +72,8 @@ struct vcpu_arch {
     bool triple_fault; /* a fault during #DF: the next exit is SHUTDOWN */
     u32 windows;      /* VCPU_WINDOW_* now armed in hardware */
     u64 s2_generation; /* stage-2 generation this vCPU last flushed for */
-    u32 warned_msrs;  /* rate limit of the MSR log line */
+    u32 warned_msrs;     /* how many of warned_list are used: one log line per MSR, and no more than the list holds */
+    u32 warned_list[16];
     void *hw;         /* the backend's own structure */
 };
 

@@ -1,0 +1,282 @@
+/* What a guest sees through CPUID: one const allow-list, computed once against this machine. A leaf or bit that is not
+ * listed is zero. SDM Vol. 2 "CPUID"; APM Vol. 3 appendix E. */
+#include "kernel/lib/string.h"
+#include "kernel/x86_64/regs.h"
+#include "vcpu/x86_64/hostcpu.h"
+#include "vcpu/x86_64/policy.h"
+#include "vcpu/x86_64/x86.h"
+
+#define ALL 0xFFFFFFFFU
+#define MAX_BASIC 0x16U
+#define MAX_EXTENDED 0x80000008U
+#define MAX_HYPERVISOR 0x40000001U
+#define MAX_MOTE 0x40000101U
+#define LEAF_XSAVE 0xDU
+#define MOTE_INTERFACE_VERSION 1U
+/* Four characters as CPUID stores them. */
+#define TEXT(a, b, c, d) ((u32)(a) | (u32)(b) << 8 | (u32)(c) << 16 | (u32)(d) << 24)
+#define BITS32(high, low) ((u32)GENMASK(high, low))
+
+/* Leaf 1. Not there: MONITOR, VMX, SMX, PCID, x2APIC, TSC deadline (ECX); MCE, APIC, MCA, HTT (EDX). */
+#define LEAF1_ECX                                                                                                      \
+    (BIT32(0) /* SSE3 */ | BIT32(1) /* PCLMULQDQ */ | BIT32(9) /* SSSE3 */ | BIT32(12) /* FMA */ | BIT32(13) /* CX16 */ | \
+     BITS32(20, 19) /* SSE4 */ | BITS32(23, 22) /* MOVBE POPCNT */ | BITS32(26, 25) /* AES XSAVE */ |                   \
+     BITS32(30, 28) /* AVX F16C RDRAND */)
+#define LEAF1_EDX                                                                                                      \
+    (BITS32(6, 0) /* FPU VME DE PSE TSC MSR PAE */ | BIT32(8) /* CX8 */ | BITS32(13, 11) /* SEP MTRR PGE */ |           \
+     BITS32(17, 15) /* CMOV PAT PSE36 */ | BIT32(19) /* CLFSH */ | BITS32(27, 23) /* MMX FXSR SSE SSE2 SS */)
+#define LEAF1_EBX_CLFLUSH BITS32(15, 8)
+#define LEAF1_EBX_ONE_CPU BIT32(16)
+
+/* Leaf 7. Not there: TSC_ADJUST, TSX, INVPCID, RDT, MPX, PT (EBX); PKU, WAITPKG, CET, LA57 (ECX); all of EDX but FSRM. */
+#define LEAF7_EBX                                                                                                      \
+    (BIT32(0) /* FSGSBASE */ | BIT32(3) /* BMI1 */ | BITS32(9, 5) /* AVX2 FDP SMEP BMI2 ERMS */ |                       \
+     BIT32(13) /* no FCS FDS */ | BITS32(21, 16) /* AVX512F DQ RDSEED ADX SMAP IFMA */ |                                \
+     BITS32(24, 23) /* CLFLUSHOPT CLWB */ | BITS32(31, 28) /* AVX512CD SHA BW VL */)
+#define LEAF7_ECX                                                                                                      \
+    (BITS32(2, 1) /* AVX512VBMI UMIP */ | BITS32(12, 8) /* GFNI VAES VPCLMULQDQ VNNI BITALG */ |                        \
+     BIT32(14) /* VPOPCNTDQ */ | BIT32(22) /* RDPID */)
+#define LEAF7_EDX BIT32(4)
+
+/* 80000001. Not there: SVM, extended APIC, OSVW, IBS, SKINIT, LWP, TOPOEXT, perf counters, MWAITX (ECX); MCE, APIC,
+ * MCA, FFXSR (EDX). */
+#define EXT1_ECX                                                                                                       \
+    (BIT32(0) /* LAHF */ | BITS32(8, 5) /* ABM SSE4A MISALIGNSSE PREFETCHW */ | BIT32(11) /* XOP */ | BIT32(16) /* FMA4 */ | \
+     BIT32(21) /* TBM */)
+#define EXT1_EDX                                                                                                       \
+    (BITS32(6, 0) | BIT32(8) /* CX8 */ | BITS32(13, 11) /* SYSCALL MTRR PGE */ | BITS32(17, 15) | BIT32(20) /* NX */ |   \
+     BITS32(24, 22) /* MMXEXT MMX FXSR */ | BITS32(27, 26) /* 1 GiB pages, RDTSCP */ | BITS32(31, 29) /* LM 3DNOW */)
+#define EXT7_EDX BIT32(8) /* invariant TSC */
+#define EXT8_EBX (BIT32(0) /* CLZERO */ | BIT32(2) /* XSAVEERPTR */)
+#define LINEAR_BITS 48U
+#define PHYS_BITS_MAX 48U /* what four levels of stage 2 translate */
+
+/* Leaf 0xD, subleaf 1. Not there: XSAVES, XFD. */
+#define XSAVE_EXTENSIONS BITS32(2, 0) /* XSAVEOPT XSAVEC XGETBV1 */
+#define XCR0_ALLOWED (XCR0_X87 | XCR0_SSE | XCR0_AVX | XCR0_OPMASK | XCR0_ZMM_HI256 | XCR0_HI16_ZMM)
+#define XSAVE_FIRST_EXTENDED 2U
+#define XSAVE_LAST 8U
+#define XSAVE_LEGACY_BYTES 576U
+#define XSAVE_ALIGNED BIT32(1) /* ECX of a component: 64-byte aligned in the compacted form */
+
+enum fix { FIX_NONE, FIX_LEAF1, FIX_TSC, FIX_MHZ, FIX_MOTE, FIX_ADDRESS };
+
+struct cpuid_row {
+    u32 leaf, subleaf; /* subleaf ANY: the leaf has none */
+    struct x86_cpuid mask, force;
+    u8 fix;
+};
+#define ANY 0xFFFFFFFFU
+
+/* THE list, sorted by leaf. Leaf 0xD is computed apart, from the same machine's sizes. */
+static const struct cpuid_row rows[] = {
+    {0x0, ANY, {0, ALL, ALL, ALL}, {MAX_BASIC, 0, 0, 0}, FIX_NONE},
+    {0x1, ANY, {ALL, LEAF1_EBX_CLFLUSH, LEAF1_ECX, LEAF1_EDX}, {0, LEAF1_EBX_ONE_CPU, CPUID_1_ECX_HYPERVISOR, 0}, FIX_LEAF1},
+    {0x2, ANY, {ALL, ALL, ALL, ALL}, {0, 0, 0, 0}, FIX_NONE},
+    {0x4, 0, {BITS32(13, 0), ALL, ALL, ALL}, {0, 0, 0, 0}, FIX_NONE},
+    {0x4, 1, {BITS32(13, 0), ALL, ALL, ALL}, {0, 0, 0, 0}, FIX_NONE},
+    {0x4, 2, {BITS32(13, 0), ALL, ALL, ALL}, {0, 0, 0, 0}, FIX_NONE},
+    {0x4, 3, {BITS32(13, 0), ALL, ALL, ALL}, {0, 0, 0, 0}, FIX_NONE},
+    {0x7, 0, {0, LEAF7_EBX, LEAF7_ECX, LEAF7_EDX}, {0, 0, 0, 0}, FIX_NONE},
+    {0x15, ANY, {0, 0, 0, 0}, {0, 0, 0, 0}, FIX_TSC},
+    {0x16, ANY, {0, 0, 0, 0}, {0, 0, 0, 0}, FIX_MHZ},
+    {0x40000000, ANY, {0, 0, 0, 0}, {MAX_HYPERVISOR, TEXT('K', 'V', 'M', 'K'), TEXT('V', 'M', 'K', 'V'), TEXT('M', 0, 0, 0)},
+     FIX_NONE},
+    {0x40000001, ANY, {0, 0, 0, 0}, {0, 0, 0, 0}, FIX_NONE},
+    {0x40000100, ANY, {0, 0, 0, 0}, {MAX_MOTE, TEXT('M', 'o', 't', 'e'), TEXT('M', 'o', 't', 'e'), TEXT('M', 'o', 't', 'e')},
+     FIX_NONE},
+    {0x40000101, ANY, {0, 0, 0, 0}, {MOTE_INTERFACE_VERSION, 0, 0, 0}, FIX_MOTE},
+    {0x80000000, ANY, {0, ALL, ALL, ALL}, {MAX_EXTENDED, 0, 0, 0}, FIX_NONE},
+    {0x80000001, ANY, {ALL, 0, EXT1_ECX, EXT1_EDX}, {0, 0, 0, 0}, FIX_NONE},
+    {0x80000002, ANY, {ALL, ALL, ALL, ALL}, {0, 0, 0, 0}, FIX_NONE},
+    {0x80000003, ANY, {ALL, ALL, ALL, ALL}, {0, 0, 0, 0}, FIX_NONE},
+    {0x80000004, ANY, {ALL, ALL, ALL, ALL}, {0, 0, 0, 0}, FIX_NONE},
+    {0x80000005, ANY, {ALL, ALL, ALL, ALL}, {0, 0, 0, 0}, FIX_NONE},
+    {0x80000006, ANY, {ALL, ALL, ALL, ALL}, {0, 0, 0, 0}, FIX_NONE},
+    {0x80000007, ANY, {0, 0, 0, EXT7_EDX}, {0, 0, 0, 0}, FIX_NONE},
+    {0x80000008, ANY, {BITS32(7, 0), EXT8_EBX, 0, 0}, {0, 0, 0, 0}, FIX_ADDRESS},
+};
+
+/* The list applied to this machine. index[] finds a leaf's first row in a load: basic leaves, then extended ones. */
+#define INDEXED 32U
+static struct {
+    bool ready;
+    struct x86_cpuid value[ARRAY_SIZE(rows)];
+    u8 index[2][INDEXED]; /* row + 1; 0 = not listed */
+    u64 xcr0_allowed;
+    struct x86_cpuid component[XSAVE_LAST];
+} table;
+
+static void fix_static(u8 fix, struct x86_cpuid *r)
+{
+    u64 hz = hostcpu_tsc_hz();
+
+    if (fix == FIX_TSC) { /* crystal * EBX / EAX: exact to 10 Hz, and fits 32 bits */
+        *r = (struct x86_cpuid){1, 10, (u32)(hz / 10), 0};
+    } else if (fix == FIX_MHZ) {
+        *r = (struct x86_cpuid){(u32)(hz / 1000000), (u32)(hz / 1000000), 0, 0};
+    } else if (fix == FIX_MOTE) {
+        r->ebx = (u32)(hz / 1000);
+    } else if (fix == FIX_ADDRESS) {
+        r->eax = MIN(r->eax, PHYS_BITS_MAX) | LINEAR_BITS << 8;
+    }
+}
+
+static void compute_row(size_t i)
+{
+    const struct cpuid_row *row = &rows[i];
+    struct x86_cpuid host = hostcpu_cpuid(row->leaf, row->subleaf == ANY ? 0 : row->subleaf);
+    struct x86_cpuid *r = &table.value[i];
+
+    r->eax = (host.eax & row->mask.eax) | row->force.eax;
+    r->ebx = (host.ebx & row->mask.ebx) | row->force.ebx;
+    r->ecx = (host.ecx & row->mask.ecx) | row->force.ecx;
+    r->edx = (host.edx & row->mask.edx) | row->force.edx;
+    fix_static(row->fix, r);
+    u32 number = row->leaf & (INDEXED - 1);
+    if ((row->leaf & ~CPUID_EXT_FIRST) < INDEXED && table.index[row->leaf >> 31][number] == 0) {
+        table.index[row->leaf >> 31][number] = (u8)(i + 1);
+    }
+}
+
+static void compute_xsave(void)
+{
+    struct x86_cpuid host = hostcpu_cpuid(LEAF_XSAVE, 0);
+
+    if ((hostcpu_cpuid(1, 0).ecx & CPUID_1_ECX_XSAVE) != 0) {
+        table.xcr0_allowed = (host.eax | (u64)host.edx << 32) & XCR0_ALLOWED;
+    }
+    for (u32 i = XSAVE_FIRST_EXTENDED; i < XSAVE_LAST; i++) {
+        if ((table.xcr0_allowed & BIT(i)) != 0) {
+            table.component[i] = hostcpu_cpuid(LEAF_XSAVE, i);
+        }
+    }
+    table.component[1].eax = table.xcr0_allowed != 0 ? hostcpu_cpuid(LEAF_XSAVE, 1).eax & XSAVE_EXTENSIONS : 0;
+}
+
+void x86_cpuid_init(void)
+{
+    if (table.ready) {
+        return;
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        compute_row(i);
+    }
+    compute_xsave();
+    table.ready = true;
+}
+
+void x86_cpuid_forget(void)
+{
+    memset(&table, 0, sizeof(table));
+}
+
+/* Row of leaf and subleaf, or ARRAY_SIZE(rows). */
+static size_t find_row(u32 leaf, u32 subleaf)
+{
+    size_t i = 0;
+
+    if ((leaf & ~CPUID_EXT_FIRST) < INDEXED) {
+        i = table.index[leaf >> 31][leaf & (INDEXED - 1)];
+        i = i == 0 ? ARRAY_SIZE(rows) : i - 1;
+    }
+    for (; i < ARRAY_SIZE(rows) && rows[i].leaf <= leaf; i++) {
+        if (rows[i].leaf == leaf && (rows[i].subleaf == ANY || rows[i].subleaf == subleaf)) {
+            return i;
+        }
+    }
+    return ARRAY_SIZE(rows);
+}
+
+struct x86_cpuid x86_cpuid_policy(u32 leaf, u32 subleaf)
+{
+    x86_cpuid_init();
+    size_t row = find_row(leaf, subleaf);
+
+    return row < ARRAY_SIZE(rows) ? table.value[row] : (struct x86_cpuid){0, 0, 0, 0};
+}
+
+/* Bytes of the standard-format XSAVE area for the components (SDM Vol. 1 13.4.3). */
+static u32 xsave_size(u64 components)
+{
+    u32 size = XSAVE_LEGACY_BYTES;
+
+    for (u32 i = XSAVE_FIRST_EXTENDED; i < XSAVE_LAST; i++) {
+        u32 end = table.component[i].ebx + table.component[i].eax;
+        size = (components & BIT(i)) != 0 && end > size ? end : size;
+    }
+    return size;
+}
+
+/* Bytes of the compacted format. */
+static u32 xsavec_size(u64 components)
+{
+    u32 size = XSAVE_LEGACY_BYTES;
+
+    for (u32 i = XSAVE_FIRST_EXTENDED; i < XSAVE_LAST; i++) {
+        if ((components & BIT(i)) != 0) {
+            size = (table.component[i].ecx & XSAVE_ALIGNED) != 0 ? ALIGN_UP(size, 64U) : size;
+            size += table.component[i].eax;
+        }
+    }
+    return size;
+}
+
+static void leaf_xsave(const struct vcpu *v, u32 subleaf, struct x86_cpuid *out)
+{
+    if (table.xcr0_allowed == 0) {
+        return;
+    }
+    if (subleaf == 0) {
+        *out = (struct x86_cpuid){(u32)table.xcr0_allowed, xsave_size(v->arch.xcr0), xsave_size(table.xcr0_allowed), 0};
+    } else if (subleaf == 1) {
+        out->eax = table.component[1].eax;
+        out->ebx = (out->eax & BIT32(1)) != 0 ? xsavec_size(v->arch.xcr0) : 0;
+    } else if (subleaf < XSAVE_LAST) {
+        *out = table.component[subleaf];
+        out->ecx &= XSAVE_ALIGNED;
+        out->edx = 0;
+    }
+}
+
+static void leaf_1(struct vcpu *v, struct x86_cpuid *out)
+{
+    out->ebx |= v->config.id << 24; /* initial APIC id */
+    if ((x86_regs(v, X86_G_CR)->cr4 & CR4_OSXSAVE) != 0) {
+        out->ecx |= CPUID_1_ECX_OSXSAVE;
+    }
+}
+
+void x86_cpuid_guest(struct vcpu *v, u32 leaf, u32 subleaf, struct x86_cpuid *out)
+{
+    *out = (struct x86_cpuid){0, 0, 0, 0};
+    if (leaf == LEAF_XSAVE) {
+        leaf_xsave(v, subleaf, out);
+        return;
+    }
+    size_t row = find_row(leaf, subleaf);
+    if (row < ARRAY_SIZE(rows)) {
+        *out = table.value[row];
+        if (rows[row].fix == FIX_LEAF1) {
+            leaf_1(v, out);
+        }
+    }
+}
+
+u64 x86_xcr0_allowed(void)
+{
+    x86_cpuid_init();
+    return table.xcr0_allowed;
+}
+
+u8 x86_guest_phys_bits(void)
+{
+    return (u8)(x86_cpuid_policy(CPUID_EXT_ADDRESS, 0).eax & BITS32(7, 0));
+}
+
+bool x86_cpuid_is_amd(void)
+{
+    u32 ebx = x86_cpuid_policy(0, 0).ebx;
+
+    return ebx == TEXT('A', 'u', 't', 'h') || ebx == TEXT('H', 'y', 'g', 'o');
+}

@@ -1,0 +1,263 @@
+/* Events: which exception, NMI or interrupt the next entry delivers, and what happens when an exit cut a delivery short.
+ * SDM 6.9 "Priority", 6.15 "Double Fault Exception", 26.3 and 27.6 (event injection), 28.2.4 (IDT-vectoring);
+ * APM 8.2.9, 15.20. Everything is delivered by injection; windows only make the CPU come back in time. */
+#include "kernel/x86_64/regs.h"
+#include "vcpu/isa.h"
+#include "vcpu/x86_64/x86.h"
+
+#define BLOCKS_IRQ (X86_BLOCK_STI | X86_BLOCK_MOVSS)
+#define BLOCKS_NMI (X86_BLOCK_STI | X86_BLOCK_MOVSS | X86_BLOCK_NMI)
+#define WORK_REQUESTS (VCPU_REQ_EVENT | VCPU_REQ_NMI | VCPU_REQ_FLUSH)
+
+enum exception_class { BENIGN, CONTRIBUTORY, PAGE_FAULT, DOUBLE_FAULT };
+
+/* SDM table 6-4 "Interrupt and Exception Classes". */
+static enum exception_class class_of(u8 vector)
+{
+    const u32 contributory = BIT32(VECTOR_DE) | BIT32(VECTOR_TS) | BIT32(VECTOR_NP) | BIT32(VECTOR_SS) |
+                             BIT32(VECTOR_GP) | BIT32(VECTOR_CP);
+
+    if (vector == VECTOR_DF) {
+        return DOUBLE_FAULT;
+    }
+    if (vector == VECTOR_PF || vector == VECTOR_VE) {
+        return PAGE_FAULT;
+    }
+    return vector < VECTOR_EXTERNAL_FIRST && (contributory & BIT32(vector)) != 0 ? CONTRIBUTORY : BENIGN;
+}
+
+enum merge { SECOND_ALONE, BECOMES_DF, BECOMES_TRIPLE };
+
+/* SDM table 6-5 "Conditions for Generating a Double Fault": row = first, column = second. */
+static const u8 merge_table[4][4] = {
+    [BENIGN] = {SECOND_ALONE, SECOND_ALONE, SECOND_ALONE, SECOND_ALONE},
+    [CONTRIBUTORY] = {SECOND_ALONE, BECOMES_DF, SECOND_ALONE, SECOND_ALONE},
+    [PAGE_FAULT] = {SECOND_ALONE, BECOMES_DF, BECOMES_DF, SECOND_ALONE},
+    [DOUBLE_FAULT] = {SECOND_ALONE, BECOMES_TRIPLE, BECOMES_TRIPLE, BECOMES_TRIPLE},
+};
+
+static bool is_exception(u8 type)
+{
+    return type == VCPU_EVENT_EXCEPTION || type == VCPU_EVENT_SOFT_EXCEPTION || type == VCPU_EVENT_PRIV_SOFT_EXCEPTION;
+}
+
+/* The exception whose delivery the new one meets; it is used up. Returns its class, BENIGN when there is none. */
+static enum exception_class take_first(struct vcpu_arch *a)
+{
+    enum exception_class first = BENIGN;
+
+    if (a->exception.valid) {
+        first = class_of(a->exception.vector);
+        a->exception.valid = false;
+    } else if (a->reinject && a->interrupted_type != VCPU_EVENT_IRQ) {
+        /* Software events and faults come again when their instruction does; an NMI does not. An interrupt has been
+         * acknowledged already, so it stays and follows when the guest can take it. */
+        first = is_exception(a->interrupted_type) ? class_of(a->interrupted_vector) : BENIGN;
+        a->nmi_pending = a->nmi_pending || a->interrupted_type == VCPU_EVENT_NMI;
+        a->reinject = false;
+    }
+    return first;
+}
+
+static void queue_exception(struct vcpu *v, u8 vector, bool has_error, u32 error, u64 cr2)
+{
+    struct vcpu_arch *a = &v->arch;
+    enum merge merge = merge_table[take_first(a)][class_of(vector)];
+
+    if (merge == BECOMES_TRIPLE) {
+        a->triple_fault = true;
+        return;
+    }
+    if (merge == BECOMES_DF) {
+        vector = VECTOR_DF;
+        has_error = true;
+        error = 0;
+    }
+    if (vector == VECTOR_PF) {
+        a->cr2 = cr2;
+    }
+    a->exception = (struct x86_pending_exception){true, vector, has_error, error, cr2};
+}
+
+void x86_raise(struct vcpu *v, u8 vector, bool has_error, u32 error)
+{
+    queue_exception(v, vector, has_error, error, v->arch.cr2);
+}
+
+void x86_raise_gp(struct vcpu *v)
+{
+    x86_raise(v, VECTOR_GP, true, 0);
+}
+
+void x86_raise_ud(struct vcpu *v)
+{
+    x86_raise(v, VECTOR_UD, false, 0);
+}
+
+void x86_raise_pf(struct vcpu *v, gva_t va, u32 error)
+{
+    queue_exception(v, VECTOR_PF, true, error, va.v);
+}
+
+void x86_event_interrupted(struct vcpu *v, const struct vcpu_event *event)
+{
+    struct vcpu_arch *a = &v->arch;
+
+    a->reinject = true;
+    a->interrupted_type = (u8)event->type;
+    a->interrupted_vector = event->vector;
+    a->interrupted_len = event->insn_len;
+    a->interrupted_has_error = event->has_error;
+    a->interrupted_error = event->error;
+    if (event->type == VCPU_EVENT_NMI) { /* it did not arrive, so it blocks nothing yet */
+        a->blocking &= ~X86_BLOCK_NMI;
+        a->dirty |= X86_G_CORE;
+    } else if (event->type == VCPU_EVENT_EXCEPTION && event->vector >= VECTOR_EXTERNAL_FIRST) {
+        a->interrupted_type = VCPU_EVENT_IRQ; /* some CPUs report an interrupt so; nobody accepts it back */
+    }
+}
+
+static bool irq_open(const struct vcpu_arch *a)
+{
+    return (a->rflags & RFLAGS_IF) != 0 && (a->blocking & BLOCKS_IRQ) == 0;
+}
+
+static void inject_exception(struct vcpu *v)
+{
+    struct vcpu_arch *a = x86_regs(v, X86_G_CR);
+    const struct vcpu_event event = {.type = VCPU_EVENT_EXCEPTION, .vector = a->exception.vector,
+                                     .has_error = a->exception.has_error && (a->cr0 & CR0_PE) != 0, /* none in real mode */
+                                     .error = a->exception.error};
+
+    if (class_of(event.vector) != DOUBLE_FAULT && event.vector != VECTOR_DB) {
+        a->rflags |= RFLAGS_RF; /* in the pushed image of a fault: SDM 18.3.1.1 */
+        a->dirty |= X86_G_CORE;
+    }
+    a->exception.valid = false;
+    v->backend->event_inject(v, &event);
+}
+
+static void inject_interrupted(struct vcpu *v)
+{
+    struct vcpu_arch *a = &v->arch;
+    const struct vcpu_event event = {.type = (enum vcpu_event_type)a->interrupted_type, .vector = a->interrupted_vector,
+                                     .has_error = a->interrupted_has_error, .error = a->interrupted_error,
+                                     .insn_len = a->interrupted_len};
+
+    a->reinject = false;
+    v->backend->event_inject(v, &event);
+}
+
+static bool inject_nmi(struct vcpu *v)
+{
+    const struct vcpu_event event = {.type = VCPU_EVENT_NMI, .vector = VECTOR_NMI};
+
+    if ((v->arch.blocking & BLOCKS_NMI) != 0) {
+        return false;
+    }
+    v->arch.nmi_pending = false;
+    v->backend->event_inject(v, &event);
+    return true;
+}
+
+static bool chip_pending(const struct vcpu *v)
+{
+    return v->config.chip_ops != NULL && v->config.chip_ops->pending(v->config.chip, v);
+}
+
+static void inject_irq(struct vcpu *v)
+{
+    struct vcpu_event event = {.type = VCPU_EVENT_IRQ};
+
+    if (v->config.chip_ops->acknowledge(v->config.chip, v, &event.vector)) {
+        v->backend->event_inject(v, &event);
+    }
+}
+
+/* The one event of this entry that has no window: exceptions come first, then what was interrupted. */
+static bool inject_first(struct vcpu *v)
+{
+    struct vcpu_arch *a = &v->arch;
+
+    if (a->exception.valid) {
+        inject_exception(v);
+        return true;
+    }
+    if (a->reinject && (a->interrupted_type != VCPU_EVENT_IRQ || irq_open(a))) {
+        inject_interrupted(v);
+        return true;
+    }
+    return false;
+}
+
+/* Deliver by priority; returns the windows that what remains is waiting for. */
+static u32 deliver(struct vcpu *v)
+{
+    struct vcpu_arch *a = &v->arch;
+    bool injected = inject_first(v);
+    u32 windows = a->reinject ? VCPU_WINDOW_IRQ : 0;
+
+    if (a->nmi_pending) {
+        injected = injected || inject_nmi(v);
+        windows |= a->nmi_pending ? VCPU_WINDOW_NMI : 0;
+    }
+    if (!a->reinject && chip_pending(v)) {
+        if (injected || !irq_open(a)) {
+            windows |= VCPU_WINDOW_IRQ;
+        } else {
+            inject_irq(v);
+        }
+    }
+    return windows;
+}
+
+static void take_requests(struct vcpu *v, u32 requests, u64 generation)
+{
+    struct vcpu_arch *a = &v->arch;
+
+    if ((requests & WORK_REQUESTS) != 0) {
+        requests = __atomic_fetch_and(&v->requests, ~WORK_REQUESTS, __ATOMIC_ACQ_REL);
+    }
+    a->nmi_pending = a->nmi_pending || (requests & VCPU_REQ_NMI) != 0;
+    if ((requests & VCPU_REQ_FLUSH) != 0 || a->s2_generation != generation) {
+        a->s2_generation = generation;
+        v->backend->tlb_flush(v);
+    }
+}
+
+void x86_before_entry(struct vcpu *v)
+{
+    struct vcpu_arch *a = &v->arch;
+    u32 requests = READ_ONCE(v->requests) & WORK_REQUESTS;
+    u64 generation = READ_ONCE(v->config.stage2->generation);
+
+    if ((requests | a->windows | a->reinject | a->exception.valid | a->nmi_pending) == 0 &&
+        a->s2_generation == generation) {
+        return;
+    }
+    take_requests(v, requests, generation);
+    u32 windows = deliver(v);
+    if (windows != a->windows) {
+        a->windows = windows;
+        v->backend->event_window(v, windows);
+    }
+}
+
+bool isa_vcpu_event_waits(struct vcpu *v)
+{
+    const struct vcpu_arch *a = &v->arch;
+
+    return a->exception.valid || a->reinject || a->triple_fault || (a->nmi_pending && (a->blocking & X86_BLOCK_NMI) == 0) ||
+           (irq_open(a) && chip_pending(v));
+}
+
+bool isa_vcpu_exit_waits(struct vcpu *v, struct vcpu_exit *exit)
+{
+    if (!v->arch.triple_fault) {
+        return false;
+    }
+    v->arch.triple_fault = false;
+    exit->kind = VCPU_EXIT_SHUTDOWN;
+    exit->shutdown.reason = VCPU_SHUTDOWN_TRIPLE_FAULT;
+    return true;
+}

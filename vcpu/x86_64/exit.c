@@ -1,0 +1,208 @@
+/* From a decoded hardware exit to its end: one table, indexed by enum x86_exit_code. Exits that are policy end here, the
+ * others become the neutral exits of vcpu/exit.h. */
+#include "kernel/lib/errno.h"
+#include "kernel/x86_64/regs.h"
+#include "vcpu/isa.h"
+#include "vcpu/x86_64/exit_insn.h"
+#include "vcpu/x86_64/hostcpu.h"
+#include "vcpu/x86_64/x86.h"
+
+#define INSN_LEN_MAX 15U
+
+u8 x86_exit_len(struct vcpu *v, const struct x86_exit *xe)
+{
+    return xe->insn_len != 0 ? xe->insn_len : x86_insn_len(v);
+}
+
+void x86_exit_unhandled(const struct x86_exit *xe, struct vcpu_exit *exit, const char *what)
+{
+    exit->kind = VCPU_EXIT_UNHANDLED;
+    exit->unhandled.hw_reason = xe->hw_reason;
+    exit->unhandled.qual = xe->qual;
+    exit->unhandled.detail = xe->detail;
+    exit->unhandled.what = what;
+}
+
+/* --- exits that say nothing about the guest -------------------------------------------------------------------------- */
+
+static void exit_kicked(struct vcpu *v, const struct x86_exit *xe, struct vcpu_exit *exit)
+{
+    (void)v;
+    (void)xe;
+    exit->kind = VCPU_EXIT_KICKED;
+}
+
+/* Windows: x86_before_entry() does the work of an open window. */
+static void exit_nothing(struct vcpu *v, const struct x86_exit *xe, struct vcpu_exit *exit)
+{
+    (void)v;
+    (void)xe;
+    (void)exit;
+}
+
+static void exit_unknown(struct vcpu *v, const struct x86_exit *xe, struct vcpu_exit *exit)
+{
+    (void)v;
+    x86_exit_unhandled(xe, exit, "unknown exit");
+}
+
+static void exit_entry_failed(struct vcpu *v, const struct x86_exit *xe, struct vcpu_exit *exit)
+{
+    v->backend->dump(v);
+    exit->kind = VCPU_EXIT_ENTRY_FAILED;
+    exit->entry_failed.hw_reason = xe->hw_reason;
+    exit->entry_failed.qual = xe->qual;
+    exit->entry_failed.detail = xe->detail;
+}
+
+static void exit_shutdown(struct vcpu *v, const struct x86_exit *xe, struct vcpu_exit *exit)
+{
+    (void)xe;
+    (void)exit;
+    v->arch.triple_fault = true;
+}
+
+/* --- exceptions and task switches --------------------------------------------------------------------------------------- */
+
+/* Intercepted so that their delivery cannot loop for ever inside the CPU; the guest gets them. What the hardware says of a
+ * #DB (VMX: exit qualification; SVM: zero, DR6 is written already) goes into DR6 (SDM 28.2.1). */
+static void exit_exception(struct vcpu *v, const struct x86_exit *xe, struct vcpu_exit *exit)
+{
+    const u64 db_bits = DR6_B0 | DR6_B1 | DR6_B2 | DR6_B3 | DR6_BD | DR6_BS;
+
+    if (xe->exception.vector == VECTOR_MC) {
+        x86_exit_unhandled(xe, exit, "machine check");
+        return;
+    }
+    if (xe->exception.vector == VECTOR_PF) {
+        x86_raise_pf(v, GVA(xe->exception.cr2), xe->exception.error);
+        return;
+    }
+    if (xe->exception.vector == VECTOR_DB && (xe->qual & db_bits) != 0) {
+        struct vcpu_arch *a = x86_regs(v, X86_G_DR);
+        a->dr6 |= xe->qual & db_bits;
+        hostcpu_set_dr(6, a->dr6);
+        x86_regs_changed(v, X86_G_DR);
+    }
+    x86_raise(v, xe->exception.vector, xe->exception.has_error, xe->exception.error);
+}
+
+static void exit_task_switch(struct vcpu *v, const struct x86_exit *xe, struct vcpu_exit *exit)
+{
+    if (x86_task_switch(v, xe) != 0) {
+        x86_exit_unhandled(xe, exit, "task switch");
+    }
+}
+
+/* --- exits for the VM layer ----------------------------------------------------------------------------------------------- */
+
+static void exit_io(struct vcpu *v, const struct x86_exit *xe, struct vcpu_exit *exit)
+{
+    u64 len = xe->io.next_rip - v->arch.rip;
+
+    exit->kind = VCPU_EXIT_PIO;
+    exit->pio.port = xe->io.port;
+    exit->pio.size = xe->io.size;
+    exit->pio.write = xe->io.write;
+    exit->pio.string = xe->io.string;
+    exit->pio.value = 0;
+    if (xe->io.string) {
+        exit->insn_len = 0; /* vcpu_emulate() knows */
+        return;
+    }
+    exit->insn_len = xe->io.next_rip != 0 && len - 1 < INSN_LEN_MAX ? (u8)len : x86_exit_len(v, xe);
+    if (xe->io.write) {
+        exit->pio.value = (u32)(v->arch.gpr[X86_RAX] & (~0ULL >> (64 - 8U * xe->io.size)));
+    }
+}
+
+static void exit_npf(struct vcpu *v, const struct x86_exit *xe, struct vcpu_exit *exit)
+{
+    (void)v;
+    exit->kind = VCPU_EXIT_NPF;
+    exit->npf.gpa = xe->npf.gpa;
+    exit->npf.flags = xe->npf.flags;
+}
+
+/* The call is over when vcpu_finish() has advanced; numbers from MOTE_HC_FIRST (vm/abi.h) on take Mote's registers. */
+static void exit_hypercall(struct vcpu *v, const struct x86_exit *xe, struct vcpu_exit *exit)
+{
+    static const u8 mote_args[6] = {X86_RDI, X86_RSI, X86_RDX, X86_RCX, X86_R8, X86_R9};
+    static const u8 kvm_args[4] = {X86_RBX, X86_RCX, X86_RDX, X86_RSI};
+    const struct vcpu_arch *a = x86_regs(v, X86_G_SEG);
+    u64 mask = x86_code_bits(v) == 64 ? ~0ULL : 0xFFFFFFFFU;
+    bool mote = (a->gpr[X86_RAX] & mask) >= X86_HC_MOTE_FIRST;
+
+    exit->kind = VCPU_EXIT_HYPERCALL;
+    exit->insn_len = x86_exit_len(v, xe);
+    exit->hypercall.number = a->gpr[X86_RAX] & mask;
+    exit->hypercall.user = a->cpl != 0;
+    exit->hypercall.result = 0;
+    for (u32 i = 0; i < ARRAY_SIZE(exit->hypercall.args); i++) {
+        bool used = mote || i < ARRAY_SIZE(kvm_args);
+        u8 reg = mote ? mote_args[i] : kvm_args[i % ARRAY_SIZE(kvm_args)];
+        exit->hypercall.args[i] = used ? a->gpr[reg] & mask : 0;
+    }
+}
+
+static void exit_hlt(struct vcpu *v, const struct x86_exit *xe, struct vcpu_exit *exit)
+{
+    x86_advance(v, x86_exit_len(v, xe));
+    if (!isa_vcpu_event_waits(v)) {
+        exit->kind = VCPU_EXIT_HALT;
+        exit->halt.interruptible = (v->arch.rflags & RFLAGS_IF) != 0;
+    }
+}
+
+static void exit_pause(struct vcpu *v, const struct x86_exit *xe, struct vcpu_exit *exit)
+{
+    x86_advance(v, x86_exit_len(v, xe));
+    exit->kind = VCPU_EXIT_YIELD;
+}
+
+/* --- the table --------------------------------------------------------------------------------------------------------------- */
+
+static x86_exit_handler *const handlers[X86_EXIT_CODES] = {
+    [X86_EXIT_INTR] = exit_kicked,
+    [X86_EXIT_NMI] = exit_kicked,
+    [X86_EXIT_EXCEPTION] = exit_exception,
+    [X86_EXIT_INTR_WINDOW] = exit_nothing,
+    [X86_EXIT_NMI_WINDOW] = exit_nothing,
+    [X86_EXIT_IRET] = exit_nothing,
+    [X86_EXIT_CPUID] = x86_exit_cpuid,
+    [X86_EXIT_HLT] = exit_hlt,
+    [X86_EXIT_PAUSE] = exit_pause,
+    [X86_EXIT_MSR_READ] = x86_exit_rdmsr,
+    [X86_EXIT_MSR_WRITE] = x86_exit_wrmsr,
+    [X86_EXIT_CR] = x86_exit_cr,
+    [X86_EXIT_DR] = x86_exit_dr,
+    [X86_EXIT_XSETBV] = x86_exit_xsetbv,
+    [X86_EXIT_IO] = exit_io,
+    [X86_EXIT_NPF] = exit_npf,
+    [X86_EXIT_HYPERCALL] = exit_hypercall,
+    [X86_EXIT_INVLPG] = x86_exit_invlpg,
+    [X86_EXIT_RDTSC] = x86_exit_rdtsc,
+    [X86_EXIT_RDTSCP] = x86_exit_rdtscp,
+    [X86_EXIT_RDPMC] = x86_exit_gp,
+    [X86_EXIT_INVD] = x86_exit_skip,
+    [X86_EXIT_WBINVD] = x86_exit_skip,
+    [X86_EXIT_MONITOR] = x86_exit_ud,
+    [X86_EXIT_MWAIT] = x86_exit_ud,
+    [X86_EXIT_TASK_SWITCH] = exit_task_switch,
+    [X86_EXIT_UD] = x86_exit_ud,
+    [X86_EXIT_SHUTDOWN] = exit_shutdown,
+    [X86_EXIT_INIT] = exit_kicked,
+    [X86_EXIT_SIPI] = exit_kicked,
+    [X86_EXIT_TIMER] = exit_kicked,
+    [X86_EXIT_NOTHING] = exit_nothing,
+    [X86_EXIT_ENTRY_FAILED] = exit_entry_failed,
+    [X86_EXIT_UNKNOWN] = exit_unknown,
+};
+
+void x86_exit_handle(struct vcpu *v, const struct x86_exit *xe, struct vcpu_exit *exit)
+{
+    exit->kind = VCPU_EXIT_NONE;
+    exit->insn_len = 0;
+    handlers[(u32)xe->code < X86_EXIT_CODES ? xe->code : X86_EXIT_UNKNOWN](v, xe, exit);
+    (void)isa_vcpu_exit_waits(v, exit); /* an exception on the way may have become a triple fault */
+}

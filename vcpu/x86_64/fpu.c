@@ -1,0 +1,155 @@
+/* State that software switches when the vCPU on a CPU changes: x87/SSE/AVX, XCR0, debug registers, TSC_AUX. The kernel is
+ * built without SSE, so between load and unload the guest's registers simply stay. SDM Vol. 1 chapter 13; APM 11.5. */
+#include "kernel/base/panic.h"
+#include "kernel/base/percpu.h"
+#include "kernel/x86_64/insn.h"
+#include "kernel/x86_64/regs.h"
+#include "mm/frame.h"
+#include "mm/physmap.h"
+#include "vcpu/x86_64/hostcpu.h"
+#include "vcpu/x86_64/policy.h"
+#include "vcpu/x86_64/x86.h"
+
+#define FXSAVE_BYTES 512U
+#define FXSAVE_FCW 0U     /* offsets: SDM Vol. 1 table 10-2 */
+#define FXSAVE_MXCSR 24U
+#define FCW_INIT 0x37FU
+#define MXCSR_INIT 0x1F80U
+#define LEAF_XSAVE 0xDU
+#define PRED_CMD_IBPB BIT(0)
+#define CPUID_7_EDX_IBPB BIT32(26)
+#define CPUID_EXT8_EBX_IBPB BIT32(12)
+
+/* What this machine has; the same on every CPU. */
+static struct {
+    bool ready, xsave, rdtscp, ibpb;
+    u64 components; /* all that XCR0 can hold: a guest may turn on more than it is shown where XSETBV cannot be trapped */
+    unsigned order; /* of the area's frames */
+} host;
+
+static u32 last_vm[CPU_MAX]; /* VM id + 1 that this CPU ran last; each entry is its CPU's */
+
+static void inspect_host(void)
+{
+    struct x86_cpuid features = hostcpu_cpuid(1, 0);
+    struct x86_cpuid xsave = hostcpu_cpuid(LEAF_XSAVE, 0);
+    u32 bytes = FXSAVE_BYTES;
+
+    host.xsave = (features.ecx & CPUID_1_ECX_XSAVE) != 0;
+    host.rdtscp = (hostcpu_cpuid(CPUID_EXT_FEATURES, 0).edx & CPUID_EXT1_EDX_RDTSCP) != 0;
+    host.ibpb = (hostcpu_cpuid(7, 0).edx & CPUID_7_EDX_IBPB) != 0 ||
+                (hostcpu_cpuid(CPUID_EXT_ADDRESS, 0).ebx & CPUID_EXT8_EBX_IBPB) != 0;
+    if (host.xsave) {
+        host.components = xsave.eax | (u64)xsave.edx << 32;
+        bytes = MAX(bytes, xsave.ecx);
+    }
+    while ((FRAME_SIZE << host.order) < bytes) {
+        host.order++;
+    }
+    host.ready = true;
+}
+
+/* FNINIT's and MXCSR's initial values; a zero XSTATE_BV makes the rest initial too (SDM Vol. 1 13.6). */
+static void init_area(u8 *area)
+{
+    *(u16 *)(void *)(area + FXSAVE_FCW) = FCW_INIT;
+    *(u32 *)(void *)(area + FXSAVE_MXCSR) = MXCSR_INIT;
+}
+
+int x86_fpu_init(struct vcpu *v)
+{
+    if (!host.ready) {
+        inspect_host();
+    }
+    int error = frame_alloc(host.order, FRAME_OWNER_VCPU, &v->arch.fpu_pa);
+    if (error != 0) {
+        return error;
+    }
+    v->arch.fpu = phys_ptr(v->arch.fpu_pa);
+    x86_fpu_reset(v);
+    return 0;
+}
+
+void x86_fpu_reset(struct vcpu *v)
+{
+    u64 *words = v->arch.fpu;
+
+    for (u64 i = 0; i < (FRAME_SIZE << host.order) / sizeof(*words); i++) {
+        words[i] = 0;
+    }
+    init_area(v->arch.fpu);
+}
+
+void x86_fpu_fini(struct vcpu *v)
+{
+    int error = frame_free(v->arch.fpu_pa, host.order, FRAME_OWNER_VCPU);
+
+    ASSERT(error == 0);
+    v->arch.fpu = NULL;
+}
+
+static void fpu_load(const struct vcpu_arch *a)
+{
+    u32 low = (u32)host.components, high = (u32)(host.components >> 32);
+
+    if (!host.xsave) {
+        __asm__ volatile("fxrstor64 (%0)" ::"r"(a->fpu) : "memory");
+        return;
+    }
+    xsetbv(0, host.components);
+    __asm__ volatile("xrstor64 (%0)" ::"r"(a->fpu), "a"(low), "d"(high) : "memory");
+    xsetbv(0, a->xcr0);
+}
+
+static void fpu_unload(struct vcpu_arch *a)
+{
+    u32 low = (u32)host.components, high = (u32)(host.components >> 32);
+
+    if (!host.xsave) {
+        __asm__ volatile("fxsave64 (%0)" ::"r"(a->fpu) : "memory");
+        return;
+    }
+    a->xcr0 = xgetbv(0); /* the guest may have written it without an exit */
+    xsetbv(0, host.components);
+    __asm__ volatile("xsave64 (%0)" ::"r"(a->fpu), "a"(low), "d"(high) : "memory");
+    xsetbv(0, XCR0_X87);
+}
+
+/* Another VM's code trained this CPU's predictors: SDM Vol. 4 "IA32_PRED_CMD", APM 3.2.9. */
+static void barrier_between_vms(const struct vcpu *v)
+{
+    u32 *last = &last_vm[percpu()->id];
+
+    if (host.ibpb && *last != v->config.vm_id + 1) {
+        msr_write(MSR_IA32_PRED_CMD, PRED_CMD_IBPB);
+    }
+    *last = v->config.vm_id + 1;
+}
+
+void x86_state_load(struct vcpu *v)
+{
+    const struct vcpu_arch *a = &v->arch;
+
+    barrier_between_vms(v);
+    fpu_load(a);
+    write_dr0(a->dr[0]);
+    write_dr1(a->dr[1]);
+    write_dr2(a->dr[2]);
+    write_dr3(a->dr[3]);
+    write_dr6(a->dr6);
+    if (host.rdtscp) {
+        msr_write(MSR_IA32_TSC_AUX, a->tsc_aux);
+    }
+}
+
+void x86_state_unload(struct vcpu *v)
+{
+    struct vcpu_arch *a = &v->arch;
+
+    fpu_unload(a);
+    a->dr[0] = read_dr0();
+    a->dr[1] = read_dr1();
+    a->dr[2] = read_dr2();
+    a->dr[3] = read_dr3();
+    a->dr6 = read_dr6();
+}

@@ -1,0 +1,53 @@
+/* The real CPU behind the policy units. */
+#include "vcpu/x86_64/hostcpu.h"
+#include "kernel/time.h"
+#include "kernel/x86_64/insn.h"
+#include "kernel/x86_64/regs.h"
+
+struct x86_cpuid hostcpu_cpuid(u32 leaf, u32 subleaf)
+{
+    struct cpuid r = cpuid_get(leaf, subleaf);
+
+    return (struct x86_cpuid){r.eax, r.ebx, r.ecx, r.edx};
+}
+
+u64 hostcpu_tsc(void)
+{
+    return rdtsc();
+}
+
+u64 hostcpu_tsc_hz(void)
+{
+    return time_ticks_hz();
+}
+
+void hostcpu_set_tsc_aux(u64 value)
+{
+    msr_write(MSR_IA32_TSC_AUX, value);
+}
+
+u64 hostcpu_get_dr(u8 index)
+{
+    switch (index) {
+    case 0: return read_dr0();
+    case 1: return read_dr1();
+    case 2: return read_dr2();
+    default: return read_dr3();
+    }
+}
+
+void hostcpu_set_dr(u8 index, u64 value)
+{
+    switch (index) {
+    case 0: write_dr0(value); break;
+    case 1: write_dr1(value); break;
+    case 2: write_dr2(value); break;
+    case 3: write_dr3(value); break;
+    default: write_dr6(value); break;
+    }
+}
+
+void hostcpu_set_xcr0(u64 value)
+{
+    xsetbv(0, value);
+}

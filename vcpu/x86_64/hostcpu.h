@@ -1,0 +1,15 @@
+/* What the policy units ask of the real CPU. Functions, so that host unit tests supply their own CPU. */
+#pragma once
+#include "kernel/lib/types.h"
+#include "vcpu/x86_64/x86.h"
+
+/* CPUID, all zeroes above the host's maximum of the range. */
+struct x86_cpuid hostcpu_cpuid(u32 leaf, u32 subleaf);
+/* The time-stamp counter and its frequency as measured at boot. */
+u64 hostcpu_tsc(void);
+u64 hostcpu_tsc_hz(void);
+/* Take effect at once for the vCPU that is loaded on this CPU. */
+void hostcpu_set_tsc_aux(u64 value);
+u64 hostcpu_get_dr(u8 index);             /* 0-3 */
+void hostcpu_set_dr(u8 index, u64 value); /* 0-3, 6 */
+void hostcpu_set_xcr0(u64 value);

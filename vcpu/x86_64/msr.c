@@ -1,0 +1,437 @@
+/* Model-specific registers as a guest sees them: one sorted table. What is not listed is #GP(0) and, once per MSR, a log
+ * line. Answers are those of a CPU with the guest's CPUID. SDM Vol. 4; APM Vol. 2 appendix A. */
+#include "kernel/base/log.h"
+#include "kernel/lib/errno.h"
+#include "kernel/x86_64/regs.h"
+#include "vcpu/x86_64/hostcpu.h"
+#include "vcpu/x86_64/policy.h"
+#include "vcpu/x86_64/x86.h"
+
+#define MTRRCAP_VCNT 8U
+#define MTRRCAP_FIX BIT(8)
+#define MTRRCAP_WC BIT(10)
+#define MTRR_TYPE_MASK GENMASK(7, 0)
+#define MTRR_PHYSMASK_V BIT(11)
+#define MTRR_DEF_FE BIT(10)
+#define MTRR_DEF_E BIT(11)
+#define HWCR_TSC_FREQ_SEL BIT(24)
+#define DE_CFG_LFENCE_SERIALIZING BIT(1)
+#define PAGE_OFFSET_MASK GENMASK(11, 0)
+#define HIGH_HALF GENMASK(63, 32)
+
+enum vendor { ANY_CPU, INTEL, AMD };
+
+struct msr_row {
+    u32 first, last;
+    u8 vendor;
+    int (*read)(struct vcpu *v, u32 msr, u64 *value);  /* NULL: #GP */
+    int (*write)(struct vcpu *v, u32 msr, u64 value);
+};
+
+/* --- values without anything behind them --------------------------------------------------------------------------- */
+
+static int read_zero(struct vcpu *v, u32 msr, u64 *value)
+{
+    (void)v;
+    (void)msr;
+    *value = 0;
+    return 0;
+}
+
+static int write_ignored(struct vcpu *v, u32 msr, u64 value)
+{
+    (void)v;
+    (void)msr;
+    (void)value;
+    return 0;
+}
+
+static int write_zero_only(struct vcpu *v, u32 msr, u64 value)
+{
+    (void)v;
+    (void)msr;
+    return value == 0 ? 0 : -E_GUEST;
+}
+
+static int read_hwcr(struct vcpu *v, u32 msr, u64 *value)
+{
+    (void)v;
+    (void)msr;
+    *value = HWCR_TSC_FREQ_SEL; /* the TSC counts at the nominal rate */
+    return 0;
+}
+
+static int read_de_cfg(struct vcpu *v, u32 msr, u64 *value)
+{
+    (void)v;
+    (void)msr;
+    *value = DE_CFG_LFENCE_SERIALIZING;
+    return 0;
+}
+
+static int read_mtrrcap(struct vcpu *v, u32 msr, u64 *value)
+{
+    (void)v;
+    (void)msr;
+    *value = MTRRCAP_VCNT | MTRRCAP_FIX | MTRRCAP_WC;
+    return 0;
+}
+
+/* --- time, APIC base, MISC_ENABLE ------------------------------------------------------------------------------------- */
+
+static int read_tsc(struct vcpu *v, u32 msr, u64 *value)
+{
+    (void)msr;
+    *value = hostcpu_tsc() + v->arch.tsc_offset;
+    return 0;
+}
+
+static int write_tsc(struct vcpu *v, u32 msr, u64 value)
+{
+    (void)msr;
+    v->arch.tsc_offset = value - hostcpu_tsc();
+    v->backend->set_time_offset(v, v->arch.tsc_offset);
+    return 0;
+}
+
+static int read_apic_base(struct vcpu *v, u32 msr, u64 *value)
+{
+    (void)msr;
+    *value = v->arch.apic_base;
+    return 0;
+}
+
+/* BSP is the machine's, not the guest's, to say; there is no x2APIC to enable (SDM 11.4.4). */
+static int write_apic_base(struct vcpu *v, u32 msr, u64 value)
+{
+    u64 address = GENMASK(x86_guest_phys_bits() - 1, 12);
+
+    (void)msr;
+    if ((value & ~(address | APIC_BASE_EN | APIC_BASE_BSP)) != 0) {
+        return -E_GUEST;
+    }
+    v->arch.apic_base = (value & ~APIC_BASE_BSP) | (v->arch.apic_base & APIC_BASE_BSP);
+    return 0;
+}
+
+static int read_misc_enable(struct vcpu *v, u32 msr, u64 *value)
+{
+    (void)msr;
+    *value = v->arch.misc_enable;
+    return 0;
+}
+
+/* Only the fast-string bit can be turned; the others say what this CPU has not. */
+static int write_misc_enable(struct vcpu *v, u32 msr, u64 value)
+{
+    (void)msr;
+    v->arch.misc_enable = (v->arch.misc_enable & ~MISC_ENABLE_FAST_STRING) | (value & MISC_ENABLE_FAST_STRING);
+    return 0;
+}
+
+/* --- memory types ------------------------------------------------------------------------------------------------------ */
+
+/* Is every byte of value a memory type of the set? SDM table 12-2, 12.12.2. */
+static bool types_valid(u64 value, u32 set)
+{
+    for (u32 i = 0; i < 8; i++) {
+        u64 type = (value >> (8 * i)) & MTRR_TYPE_MASK;
+        if (type > MEMTYPE_UC_MINUS || (set & BIT32((u32)type)) == 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+#define MTRR_TYPES (BIT32(MEMTYPE_UC) | BIT32(MEMTYPE_WC) | BIT32(MEMTYPE_WT) | BIT32(MEMTYPE_WP) | BIT32(MEMTYPE_WB))
+#define PAT_TYPES (MTRR_TYPES | BIT32(MEMTYPE_UC_MINUS))
+
+static int read_pat(struct vcpu *v, u32 msr, u64 *value)
+{
+    (void)msr;
+    *value = x86_regs(v, X86_G_CR)->pat;
+    return 0;
+}
+
+static int write_pat(struct vcpu *v, u32 msr, u64 value)
+{
+    (void)msr;
+    if (!types_valid(value, PAT_TYPES)) {
+        return -E_GUEST;
+    }
+    x86_regs(v, X86_G_CR)->pat = value;
+    x86_regs_changed(v, X86_G_CR);
+    return 0;
+}
+
+static u64 *fixed_mtrr(struct vcpu *v, u32 msr)
+{
+    switch (msr) {
+    case MSR_IA32_MTRR_FIX64K_00000: return &v->arch.mtrr_fixed[0];
+    case MSR_IA32_MTRR_FIX16K_80000: return &v->arch.mtrr_fixed[1];
+    case MSR_IA32_MTRR_FIX16K_A0000: return &v->arch.mtrr_fixed[2];
+    default: return &v->arch.mtrr_fixed[3 + (msr - MSR_IA32_MTRR_FIX4K_C0000)];
+    }
+}
+
+static int read_mtrr_fixed(struct vcpu *v, u32 msr, u64 *value)
+{
+    *value = *fixed_mtrr(v, msr);
+    return 0;
+}
+
+static int write_mtrr_fixed(struct vcpu *v, u32 msr, u64 value)
+{
+    if (!types_valid(value, MTRR_TYPES)) {
+        return -E_GUEST;
+    }
+    *fixed_mtrr(v, msr) = value;
+    return 0;
+}
+
+static int read_mtrr_var(struct vcpu *v, u32 msr, u64 *value)
+{
+    *value = v->arch.mtrr_var[msr - MSR_IA32_MTRR_PHYSBASE0];
+    return 0;
+}
+
+/* Even numbers are bases (type and address), odd ones masks (valid bit and address). SDM 12.11.2.3. */
+static int write_mtrr_var(struct vcpu *v, u32 msr, u64 value)
+{
+    bool mask = (msr & 1) != 0;
+    u64 low = value & PAGE_OFFSET_MASK;
+    bool low_ok = mask ? (low & ~MTRR_PHYSMASK_V) == 0 : types_valid(low, MTRR_TYPES);
+
+    if (!low_ok || (value & GENMASK(63, x86_guest_phys_bits())) != 0) {
+        return -E_GUEST;
+    }
+    v->arch.mtrr_var[msr - MSR_IA32_MTRR_PHYSBASE0] = value;
+    return 0;
+}
+
+static int read_mtrr_def(struct vcpu *v, u32 msr, u64 *value)
+{
+    (void)msr;
+    *value = v->arch.mtrr_def_type;
+    return 0;
+}
+
+static int write_mtrr_def(struct vcpu *v, u32 msr, u64 value)
+{
+    (void)msr;
+    if (!types_valid(value & ~(MTRR_DEF_E | MTRR_DEF_FE), MTRR_TYPES)) {
+        return -E_GUEST;
+    }
+    v->arch.mtrr_def_type = value;
+    return 0;
+}
+
+/* --- registers that the CPU has: group SYS, segment bases, EFER, TSC_AUX ---------------------------------------------- */
+
+static u64 *sys_register(struct vcpu *v, u32 msr)
+{
+    struct vcpu_arch *a = x86_regs(v, X86_G_SYS);
+
+    switch (msr) {
+    case MSR_IA32_SYSENTER_CS: return &a->sysenter_cs;
+    case MSR_IA32_SYSENTER_ESP: return &a->sysenter_esp;
+    case MSR_IA32_SYSENTER_EIP: return &a->sysenter_eip;
+    case MSR_IA32_STAR: return &a->star;
+    case MSR_IA32_LSTAR: return &a->lstar;
+    case MSR_IA32_CSTAR: return &a->cstar;
+    case MSR_IA32_FMASK: return &a->sfmask;
+    default: return &a->kernel_gs_base;
+    }
+}
+
+static int read_sys(struct vcpu *v, u32 msr, u64 *value)
+{
+    *value = *sys_register(v, msr);
+    return 0;
+}
+
+static int write_sys(struct vcpu *v, u32 msr, u64 value)
+{
+    *sys_register(v, msr) = value;
+    x86_regs_changed(v, X86_G_SYS);
+    return 0;
+}
+
+static int write_sys_address(struct vcpu *v, u32 msr, u64 value)
+{
+    return x86_is_canonical(value) ? write_sys(v, msr, value) : -E_GUEST;
+}
+
+static int write_sys_low(struct vcpu *v, u32 msr, u64 value)
+{
+    return (value & HIGH_HALF) == 0 ? write_sys(v, msr, value) : -E_GUEST;
+}
+
+static int read_seg_base(struct vcpu *v, u32 msr, u64 *value)
+{
+    *value = x86_regs(v, X86_G_SEG)->seg[msr == MSR_IA32_FS_BASE ? X86_FS : X86_GS].base;
+    return 0;
+}
+
+static int write_seg_base(struct vcpu *v, u32 msr, u64 value)
+{
+    if (!x86_is_canonical(value)) {
+        return -E_GUEST;
+    }
+    x86_regs(v, X86_G_SEG)->seg[msr == MSR_IA32_FS_BASE ? X86_FS : X86_GS].base = value;
+    x86_regs_changed(v, X86_G_SEG);
+    return 0;
+}
+
+static int read_efer(struct vcpu *v, u32 msr, u64 *value)
+{
+    (void)msr;
+    *value = x86_regs(v, X86_G_CR)->efer;
+    return 0;
+}
+
+static int write_efer(struct vcpu *v, u32 msr, u64 value)
+{
+    (void)msr;
+    return x86_efer_write(v, value);
+}
+
+static bool has_tsc_aux(void)
+{
+    return (x86_cpuid_policy(CPUID_EXT_FEATURES, 0).edx & CPUID_EXT1_EDX_RDTSCP) != 0;
+}
+
+static int read_tsc_aux(struct vcpu *v, u32 msr, u64 *value)
+{
+    (void)msr;
+    if (!has_tsc_aux()) {
+        return -E_GUEST;
+    }
+    *value = v->arch.tsc_aux;
+    return 0;
+}
+
+static int write_tsc_aux(struct vcpu *v, u32 msr, u64 value)
+{
+    (void)msr;
+    if (!has_tsc_aux() || (value & HIGH_HALF) != 0) {
+        return -E_GUEST;
+    }
+    v->arch.tsc_aux = value;
+    hostcpu_set_tsc_aux(value);
+    return 0;
+}
+
+/* --- the table ----------------------------------------------------------------------------------------------------------- */
+
+static const struct msr_row rows[] = {
+    {MSR_IA32_TIME_STAMP_COUNTER, MSR_IA32_TIME_STAMP_COUNTER, ANY_CPU, read_tsc, write_tsc},
+    {MSR_IA32_PLATFORM_ID, MSR_IA32_PLATFORM_ID, INTEL, read_zero, NULL},
+    {MSR_IA32_APIC_BASE, MSR_IA32_APIC_BASE, ANY_CPU, read_apic_base, write_apic_base},
+    {MSR_IA32_BIOS_SIGN_ID, MSR_IA32_BIOS_SIGN_ID, ANY_CPU, read_zero, write_ignored},
+    {MSR_PLATFORM_INFO, MSR_PLATFORM_INFO, INTEL, read_zero, NULL},
+    {MSR_IA32_MTRRCAP, MSR_IA32_MTRRCAP, ANY_CPU, read_mtrrcap, NULL},
+    {MSR_IA32_SYSENTER_CS, MSR_IA32_SYSENTER_CS, ANY_CPU, read_sys, write_sys_low},
+    {MSR_IA32_SYSENTER_ESP, MSR_IA32_SYSENTER_EIP, ANY_CPU, read_sys, write_sys_address},
+    {MSR_IA32_MCG_CAP, MSR_IA32_MCG_CAP, ANY_CPU, read_zero, NULL},
+    {MSR_IA32_MCG_STATUS, MSR_IA32_MCG_STATUS, ANY_CPU, read_zero, write_zero_only},
+    {MSR_IA32_MISC_ENABLE, MSR_IA32_MISC_ENABLE, INTEL, read_misc_enable, write_misc_enable},
+    {MSR_IA32_DEBUGCTL, MSR_IA32_DEBUGCTL, ANY_CPU, read_zero, write_zero_only},
+    {MSR_IA32_MTRR_PHYSBASE0, MSR_IA32_MTRR_PHYSMASK7, ANY_CPU, read_mtrr_var, write_mtrr_var},
+    {MSR_IA32_MTRR_FIX64K_00000, MSR_IA32_MTRR_FIX64K_00000, ANY_CPU, read_mtrr_fixed, write_mtrr_fixed},
+    {MSR_IA32_MTRR_FIX16K_80000, MSR_IA32_MTRR_FIX16K_A0000, ANY_CPU, read_mtrr_fixed, write_mtrr_fixed},
+    {MSR_IA32_MTRR_FIX4K_C0000, MSR_IA32_MTRR_FIX4K_F8000, ANY_CPU, read_mtrr_fixed, write_mtrr_fixed},
+    {MSR_IA32_PAT, MSR_IA32_PAT, ANY_CPU, read_pat, write_pat},
+    {MSR_IA32_MTRR_DEF_TYPE, MSR_IA32_MTRR_DEF_TYPE, ANY_CPU, read_mtrr_def, write_mtrr_def},
+    {MSR_IA32_EFER, MSR_IA32_EFER, ANY_CPU, read_efer, write_efer},
+    {MSR_IA32_STAR, MSR_IA32_STAR, ANY_CPU, read_sys, write_sys},
+    {MSR_IA32_LSTAR, MSR_IA32_CSTAR, ANY_CPU, read_sys, write_sys_address},
+    {MSR_IA32_FMASK, MSR_IA32_FMASK, ANY_CPU, read_sys, write_sys_low},
+    {MSR_IA32_FS_BASE, MSR_IA32_GS_BASE, ANY_CPU, read_seg_base, write_seg_base},
+    {MSR_IA32_KERNEL_GS_BASE, MSR_IA32_KERNEL_GS_BASE, ANY_CPU, read_sys, write_sys_address},
+    {MSR_IA32_TSC_AUX, MSR_IA32_TSC_AUX, ANY_CPU, read_tsc_aux, write_tsc_aux},
+    {MSR_SYSCFG, MSR_SYSCFG, AMD, read_zero, write_ignored},
+    {MSR_HWCR, MSR_HWCR, AMD, read_hwcr, write_ignored},
+    {MSR_NB_CFG, MSR_NB_CFG, AMD, read_zero, write_ignored},
+    {MSR_INT_PENDING, MSR_INT_PENDING, AMD, read_zero, write_ignored},
+    {MSR_DE_CFG, MSR_DE_CFG, AMD, read_de_cfg, write_ignored},
+};
+
+static bool vendor_matches(u8 vendor)
+{
+    return vendor == ANY_CPU || (vendor == AMD) == x86_cpuid_is_amd();
+}
+
+static const struct msr_row *find(u32 msr)
+{
+    size_t low = 0, high = ARRAY_SIZE(rows);
+
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (msr > rows[middle].last) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    bool found = low < ARRAY_SIZE(rows) && msr >= rows[low].first && vendor_matches(rows[low].vendor);
+    return found ? &rows[low] : NULL;
+}
+
+/* One line per MSR and vCPU, and only for the first few: a guest that tries them all prints no more. */
+static int refuse_unlisted(struct vcpu *v, u32 msr, const char *access)
+{
+    struct vcpu_arch *a = &v->arch;
+
+    for (u32 i = 0; i < a->warned_msrs; i++) {
+        if (a->warned_list[i] == msr) {
+            return -E_GUEST;
+        }
+    }
+    if (a->warned_msrs < ARRAY_SIZE(a->warned_list)) {
+        a->warned_list[a->warned_msrs++] = msr;
+        log_warn("vm-id=%u vcpu=%u ev=msr-refused msr=0x%x access=%s rip=0x%llx", v->config.vm_id, v->config.id, msr, access,
+                 (unsigned long long)a->rip);
+    }
+    return -E_GUEST;
+}
+
+int x86_msr_read(struct vcpu *v, u32 msr, u64 *value)
+{
+    const struct msr_row *row = find(msr);
+
+    if (row == NULL || row->read == NULL) {
+        return refuse_unlisted(v, msr, "read");
+    }
+    return row->read(v, msr, value);
+}
+
+int x86_msr_write(struct vcpu *v, u32 msr, u64 value)
+{
+    const struct msr_row *row = find(msr);
+
+    if (row == NULL || row->write == NULL) {
+        return refuse_unlisted(v, msr, "write");
+    }
+    return row->write(v, msr, value);
+}
+
+bool x86_msr_passthrough(u32 msr, bool write)
+{
+    (void)write; /* hardware checks what is written to these as the table would */
+    switch (msr) {
+    case MSR_IA32_SYSENTER_CS:
+    case MSR_IA32_SYSENTER_ESP:
+    case MSR_IA32_SYSENTER_EIP:
+    case MSR_IA32_STAR:
+    case MSR_IA32_LSTAR:
+    case MSR_IA32_CSTAR:
+    case MSR_IA32_FMASK:
+    case MSR_IA32_FS_BASE:
+    case MSR_IA32_GS_BASE:
+    case MSR_IA32_KERNEL_GS_BASE:
+        return true;
+    default:
+        return false;
+    }
+}

@@ -1,0 +1,151 @@
+/* Registers: the program counter, the reset state and the states in which loaders start a vCPU. */
+#include "kernel/lib/errno.h"
+#include "kernel/lib/string.h"
+#include "kernel/x86_64/regs.h"
+#include "vcpu/x86_64/policy.h"
+#include "vcpu/x86_64/x86.h"
+
+/* Access rights (SDM 25.4.1): present, accessed segments of ring 0. */
+#define ATTR_TYPE_DATA 0x3U /* read-write, accessed */
+#define ATTR_TYPE_CODE 0xBU /* execute-read, accessed */
+#define ATTR_TYPE_LDT 0x2U
+#define ATTR_TYPE_TSS_BUSY 0xBU
+#define ATTR_S BIT32(4)
+#define ATTR_P BIT32(7)
+#define ATTR_L BIT32(13)
+#define ATTR_DB BIT32(14)
+#define ATTR_G BIT32(15)
+#define ATTR_DATA16 (ATTR_TYPE_DATA | ATTR_S | ATTR_P)
+#define ATTR_CODE16 (ATTR_TYPE_CODE | ATTR_S | ATTR_P)
+#define ATTR_FLAT (ATTR_DB | ATTR_G)
+
+#define LIMIT_64K 0xFFFFU
+#define LIMIT_4G 0xFFFFFFFFU
+#define RESET_CS_SELECTOR 0xF000U
+#define RESET_CS_BASE 0xFFFF0000U
+#define RESET_IP 0xFFF0U
+#define RESET_APIC_BASE 0xFEE00000U
+
+/* A carry out of IP: the width of the instruction pointer matters now. */
+static u64 truncate_rip(struct vcpu *v, u64 rip)
+{
+    const struct vcpu_arch *a = x86_regs(v, X86_G_SEG | X86_G_CR);
+
+    if ((a->efer & EFER_LMA) != 0 && (a->seg[X86_CS].attr & ATTR_L) != 0) {
+        return rip;
+    }
+    return (a->seg[X86_CS].attr & ATTR_DB) != 0 ? (u32)rip : (u16)rip;
+}
+
+void x86_advance(struct vcpu *v, u8 len)
+{
+    struct vcpu_arch *a = &v->arch; /* CORE is valid after every exit */
+    u64 rip = a->rip + len;
+
+    if (((rip ^ a->rip) & ~(u64)LIMIT_64K) != 0) {
+        rip = truncate_rip(v, rip);
+    }
+    a->rip = rip;
+    a->rflags &= ~RFLAGS_RF;
+    a->blocking &= ~(X86_BLOCK_STI | X86_BLOCK_MOVSS);
+    a->dirty |= X86_G_CORE;
+}
+
+static void reset_segments(struct vcpu_arch *a)
+{
+    for (u32 i = 0; i < X86_SEGS; i++) {
+        a->seg[i] = (struct x86_seg){.attr = ATTR_DATA16, .limit = LIMIT_64K};
+    }
+    a->seg[X86_CS] = (struct x86_seg){RESET_CS_SELECTOR, ATTR_CODE16, LIMIT_64K, RESET_CS_BASE};
+    a->seg[X86_LDTR].attr = ATTR_TYPE_LDT | ATTR_P;
+    a->seg[X86_TR].attr = ATTR_TYPE_TSS_BUSY | ATTR_P;
+    a->cpl = 0;
+    a->gdtr = (struct x86_dtr){0, LIMIT_64K};
+    a->idtr = (struct x86_dtr){0, LIMIT_64K};
+}
+
+/* SDM table 10-1 "IA-32 and Intel 64 Processor States Following Power-up, Reset, or INIT"; APM 14.1.3. What hardware
+ * owns beside the registers (hw, fpu) stays. */
+void x86_reset_regs(struct vcpu *v)
+{
+    void *fpu = v->arch.fpu, *hw = v->arch.hw;
+    hpa_t fpu_pa = v->arch.fpu_pa;
+    u64 tsc_offset = v->arch.tsc_offset;
+    struct vcpu_arch *a = &v->arch;
+
+    memset(a, 0, sizeof(*a));
+    a->fpu = fpu;
+    a->fpu_pa = fpu_pa;
+    a->hw = hw;
+    a->tsc_offset = tsc_offset;
+    a->rip = RESET_IP;
+    a->rflags = RFLAGS_FIXED;
+    a->gpr[X86_RDX] = x86_cpuid_policy(1, 0).eax;
+    a->cr0 = CR0_CD | CR0_NW | CR0_ET;
+    a->pat = PAT_RESET;
+    a->dr6 = DR6_FIXED;
+    a->dr7 = DR7_FIXED;
+    a->xcr0 = XCR0_X87;
+    a->apic_base = RESET_APIC_BASE | (v->config.id == 0 ? APIC_BASE_BSP : 0);
+    a->misc_enable = MISC_ENABLE_FAST_STRING | MISC_ENABLE_BTS_UNAVAIL | MISC_ENABLE_PEBS_UNAVAIL;
+    a->s2_generation = ~0ULL; /* flush before the first entry */
+    reset_segments(a);
+    x86_regs_changed(v, X86_G_ALL);
+}
+
+static void enter_real(struct vcpu_arch *a, const struct vcpu_entry *entry)
+{
+    for (u32 i = X86_ES; i <= X86_GS; i++) {
+        a->seg[i].selector = i == X86_CS ? entry->real_cs : entry->real_ds;
+        a->seg[i].base = (u64)a->seg[i].selector << 4;
+    }
+    a->cr0 = CR0_ET;
+}
+
+static void enter_flat(struct vcpu_arch *a, const struct vcpu_entry *entry)
+{
+    bool is_long = entry->mode == X86_ENTRY_LONG;
+
+    for (u32 i = X86_ES; i <= X86_GS; i++) {
+        a->seg[i] = (struct x86_seg){entry->ds_sel, ATTR_DATA16 | ATTR_FLAT, LIMIT_4G, 0};
+    }
+    a->seg[X86_CS] = (struct x86_seg){entry->cs_sel, ATTR_CODE16 | (is_long ? ATTR_G | ATTR_L : ATTR_FLAT), LIMIT_4G, 0};
+    a->cr0 = CR0_ET | CR0_PE;
+    if (is_long) {
+        a->cr0 |= CR0_PG;
+        a->cr3 = entry->cr3;
+        a->cr4 = CR4_PAE;
+        a->efer = EFER_LME | EFER_LMA;
+    }
+    if (entry->gdt_base != 0) {
+        a->gdtr = (struct x86_dtr){entry->gdt_base, entry->gdt_limit};
+    }
+}
+
+int vcpu_set_entry(struct vcpu *v, const struct vcpu_entry *entry)
+{
+    struct vcpu_arch *a = &v->arch;
+
+    if (v->state != VCPU_FREE || v->cpu != CPU_MAX) {
+        return -E_STATE;
+    }
+    x86_reset_regs(v);
+    if (entry->reset_vector) {
+        return 0;
+    }
+    memcpy(a->gpr, entry->gpr, sizeof(a->gpr));
+    a->gpr[X86_RSP] = entry->rsp;
+    a->rip = entry->rip;
+    a->rflags = entry->rflags | RFLAGS_FIXED;
+    if (entry->mode == X86_ENTRY_REAL) {
+        enter_real(a, entry);
+    } else {
+        enter_flat(a, entry);
+    }
+    return 0;
+}
+
+u64 vcpu_pc(struct vcpu *v)
+{
+    return v->arch.rip;
+}
