@@ -57,6 +57,9 @@ u32 smp_start_all(void (*entry)(void))
             log_warn("cpu %s=%u left out: %s", platform->id_name, platform->hw_id(i), errno_text(id));
         }
     }
+    if (platform != NULL) {
+        platform->done();
+    }
     return smp_online_count();
 }
 

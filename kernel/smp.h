@@ -10,6 +10,7 @@ struct smp_ops {
     /* Make the CPU run entry(), on its own stack with percpu() valid. Returns its percpu id once it has come up, or
      * -E_TIMEOUT (it did not answer and will never run anything), -E_NOMEM, -E_RANGE (more than CPU_MAX). */
     int (*start)(u32 index, void (*entry)(void));
+    void (*done)(void); /* no more start() will follow */
 };
 void smp_set_ops(const struct smp_ops *ops);
 

@@ -175,7 +175,7 @@ static int start_cpu(u32 index, void (*entry)(void))
 void ap_init(const struct acpi_info *info)
 {
     static const struct smp_ops ops = {
-        .id_name = "apic", .count = count_startable, .hw_id = startable_id, .start = start_cpu,
+        .id_name = "apic", .count = count_startable, .hw_id = startable_id, .start = start_cpu, .done = trampoline_done,
     };
     u32 self = lapic_id();
 

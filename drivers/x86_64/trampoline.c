@@ -30,13 +30,8 @@ extern const u8 smp_trampoline_start[], smp_trampoline_params[], smp_trampoline_
 
 #define CODE64_DESCRIPTOR 0x00AF9B000000FFFFULL /* flat, L, present, accessed: SDM 3.4.5 */
 #define CODE64_SELECTOR 0x08U
-#define TABLE_ENTRIES 512U
-#define KERNEL_HALF 256U
-#define LEVELS 4U
-#define LEVEL_BITS 9U
 
 static u64 page_pa;
-static u32 root_pa;
 
 static struct trampoline_params *params(void)
 {
@@ -45,30 +40,15 @@ static struct trampoline_params *params(void)
     return (struct trampoline_params *)(void *)(page + (smp_trampoline_params - smp_trampoline_start));
 }
 
-/* Tables that map the trampoline page onto itself, executable and read-only, below the kernel's upper half. They lie
- * below 4 GiB because CR3 is loaded in real mode. */
 int trampoline_init(struct frame_range page)
 {
-    hpa_t tables[LEVELS];
-
-    for (u32 i = 0; i < LEVELS; i++) {
-        int error = frame_alloc_below(0, FRAME_OWNER_PAGETABLE, GIB(4), &tables[i]);
-        if (error != 0) {
-            return error; /* at boot, once: the machine stays with one CPU */
-        }
-    }
-    u64 *root = phys_ptr(tables[0]);
-    const u64 *kernel_root = phys_ptr(kmap_root());
-    memcpy(root + KERNEL_HALF, kernel_root + KERNEL_HALF, (TABLE_ENTRIES - KERNEL_HALF) * sizeof(u64));
-    for (u32 level = 0; level < LEVELS; level++) {
-        unsigned shift = FRAME_SHIFT + LEVEL_BITS * (LEVELS - 1 - level);
-        u64 *table = phys_ptr(tables[level]);
-        u64 target = level + 1 < LEVELS ? tables[level + 1].v | PTE_RW : page.base;
-        table[(page.base >> shift) % TABLE_ENTRIES] = target | PTE_P;
-    }
     page_pa = page.base;
-    root_pa = (u32)tables[0].v;
-    return 0;
+    return kmap_identity_page(HPA(page_pa));
+}
+
+void trampoline_done(void)
+{
+    kmap_identity_drop(HPA(page_pa));
 }
 
 u8 trampoline_arm(u64 stack_top, void (*entry)(void *arg), void *arg)
@@ -77,7 +57,7 @@ u8 trampoline_arm(u64 stack_top, void (*entry)(void *arg), void *arg)
     u64 params_pa = page_pa + (u64)(smp_trampoline_params - smp_trampoline_start);
 
     memcpy(phys_ptr(HPA(page_pa)), smp_trampoline_start, (size_t)(smp_trampoline_end - smp_trampoline_start));
-    p->cr3 = root_pa;
+    p->cr3 = (u32)kmap_root().v; /* below 4 GiB, as kmap_init() promises */
     p->efer = rdmsr(MSR_IA32_EFER) & (EFER_LME | EFER_NXE);
     p->stack = stack_top;
     p->entry = (u64)entry;

@@ -8,8 +8,10 @@
  * also built on the host. */
 struct frame_range trampoline_choose(const struct boot_info *info);
 
-/* Build the page tables for the start (the page itself, and the kernel's half). Returns 0 or -E_NOMEM. After kmap_init(). */
+/* Make the page executable at its own address, for starting CPUs only, and take that back. Returns 0 or -E_*. After
+ * kmap_init(). */
 MUST_CHECK int trampoline_init(struct frame_range page);
+void trampoline_done(void);
 
 /* Fill the page: the next CPU that starts there runs entry(arg) on this stack. Returns the page's number (the vector of the
  * start-up IPI). */

@@ -67,6 +67,7 @@ static void start_cpus(const struct mote_config *config)
         log_event("ev=error why=\"%s cannot be switched on\"", vcpu_backend()->name);
         power_end(config->on_idle == ON_IDLE_HALT ? POWER_HALT : POWER_EXIT, VERDICT_FAIL);
     }
+    smp_set_limit(config->cpus);
     u32 started = smp_start_all(application_cpu);
     while (__atomic_load_n(&settled, __ATOMIC_ACQUIRE) + 1 < started) {
         arch_cpu_relax(); /* a CPU that came up settles: cpu_enable() neither waits nor loops */
@@ -86,9 +87,11 @@ void kernel_main(const struct boot_info *info)
 {
     const struct mote_config *config = setup_config(info);
 
+    power_init();
     start_console(config);
     start_memory(info);
     platform_init(info);
+    sched_init();
     arch_irq_enable();
     start_cpus(config);
     print_banner();
