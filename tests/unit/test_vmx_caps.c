@@ -75,7 +75,7 @@ static void test_control_each_needed_bit(void **state)
         u64 capability = good_msrs.controls[needed[i].table] & ~(BIT(needed[i].bit) << 32) & ~BIT(needed[i].bit);
         assert_int_equal(vmx_control_resolve(needed[i].table, capability, &value, &why), -E_NOSYS);
         assert_int_equal(value, 0xDEAD);
-        (void)snprintf(expected, sizeof(expected), "%s bit %u of %s missing", needed[i].name, needed[i].bit,
+        (void)snprintf(expected, sizeof(expected), "%s (bit %u of %s)", needed[i].name, needed[i].bit,
                        vmx_table_name(needed[i].table));
         assert_string_equal(why.text, expected);
     }
@@ -89,7 +89,7 @@ static void test_control_forced(void **state)
 
     (void)state;
     assert_int_equal(vmx_control_resolve(VMX_EXIT, forced, &value, &why), -E_NOSYS);
-    assert_string_equal(why.text, "ACKNOWLEDGE_INTERRUPT bit 15 of VM-exit controls forced to 1");
+    assert_string_equal(why.text, "ACKNOWLEDGE_INTERRUPT (bit 15 of VM-exit controls) forced to 1");
     /* Contradiction in the MSR itself: must be 1 and must be 0. */
     assert_int_equal(vmx_control_resolve(VMX_PIN, CAPABILITY(0x96U, 0x7FU), &value, &why), -E_NOSYS);
     /* Forced, but handled: CR3 exits of a CPU without TRUE MSRs. */
@@ -133,11 +133,11 @@ static void test_caps_refused(void **state)
     (void)state;
     msrs.controls[VMX_PROC2] = CAPABILITY(0U, 0x7FU); /* Bochs corei5_lynnfield_750 */
     assert_int_equal(vmx_caps_resolve(&msrs, &caps, &why), -E_NOSYS);
-    assert_string_equal(why.text, "UNRESTRICTED_GUEST bit 7 of secondary processor-based controls missing");
+    assert_string_equal(why.text, "UNRESTRICTED_GUEST (bit 7 of secondary processor-based controls)");
     assert_int_equal(caps.revision, 77);
     msrs.controls[VMX_PROC2] = CAPABILITY(0U, 0x41U); /* core2_penryn_t9600 */
     assert_int_equal(vmx_caps_resolve(&msrs, &caps, &why), -E_NOSYS);
-    assert_string_equal(why.text, "EPT bit 1 of secondary processor-based controls missing");
+    assert_string_equal(why.text, "EPT (bit 1 of secondary processor-based controls)");
     msrs = good_msrs;
     msrs.ept_vpid &= ~VMX_EPT_WB;
     assert_int_equal(vmx_caps_resolve(&msrs, &caps, &why), -E_NOSYS);

@@ -55,7 +55,7 @@ static int refuse_bit(struct vmx_refusal *why, enum vmx_table table, u32 mask, c
 {
     u32 bit = (u32)__builtin_ctz(mask);
 
-    (void)fmt_snprintf(why->text, sizeof(why->text), "%s bit %u of %s %s", vmx_control_name(table, bit), bit,
+    (void)fmt_snprintf(why->text, sizeof(why->text), "%s (bit %u of %s)%s", vmx_control_name(table, bit), bit,
                        vmx_table_name(table), problem);
     return -E_NOSYS;
 }
@@ -75,10 +75,10 @@ int vmx_control_resolve(enum vmx_table table, u64 capability, u32 *value, struct
     u32 forced = must & (wanted(table, WANT_NEVER) | ~may);
 
     if (missing != 0) {
-        return refuse_bit(why, table, missing, "missing");
+        return refuse_bit(why, table, missing, "");
     }
     if (forced != 0) {
-        return refuse_bit(why, table, forced, "forced to 1");
+        return refuse_bit(why, table, forced, " forced to 1");
     }
     *value = needs | must | (wanted(table, WANT_LIKES) & may);
     return 0;
@@ -92,13 +92,13 @@ bool vmx_control_allowed(const struct vmx_caps *caps, enum vmx_table table, u32 
 static int check_ept(u64 cap, struct vmx_refusal *why)
 {
     if ((cap & VMX_EPT_WALK_4) == 0) {
-        return refuse(why, "EPT walk length 4 (bit 6 of IA32_VMX_EPT_VPID_CAP) missing");
+        return refuse(why, "EPT walk length 4 (bit 6 of IA32_VMX_EPT_VPID_CAP)");
     }
     if ((cap & VMX_EPT_WB) == 0) {
-        return refuse(why, "EPT write-back tables (bit 14 of IA32_VMX_EPT_VPID_CAP) missing");
+        return refuse(why, "EPT write-back tables (bit 14 of IA32_VMX_EPT_VPID_CAP)");
     }
     if ((cap & VMX_EPT_INVEPT) == 0 || (cap & (VMX_EPT_INVEPT_SINGLE | VMX_EPT_INVEPT_ALL)) == 0) {
-        return refuse(why, "INVEPT (bit 20 of IA32_VMX_EPT_VPID_CAP) missing");
+        return refuse(why, "INVEPT (bit 20 of IA32_VMX_EPT_VPID_CAP)");
     }
     return 0;
 }
@@ -117,7 +117,7 @@ int vmx_caps_resolve(const struct vmx_msrs *msrs, struct vmx_caps *caps, struct 
     u64 unused;
 
     if (vmx_feature_control_plan(msrs->feature_control, &unused) < 0) {
-        return refuse(why, "IA32_FEATURE_CONTROL bit 2 (VMX outside SMX) locked off by firmware");
+        return refuse(why, "VMX outside SMX (bit 2 of IA32_FEATURE_CONTROL) locked off by firmware");
     }
     for (unsigned table = 0; table < VMX_TABLES; table++) {
         int error = vmx_control_resolve((enum vmx_table)table, msrs->controls[table], &out.controls[table], why);

@@ -40,7 +40,7 @@ static int unlock(const struct vmx_ops *ops)
     int plan = vmx_feature_control_plan(ops->read_msr(MSR_IA32_FEATURE_CONTROL), &value);
 
     if (plan < 0) {
-        log_warn("vmx cpu=%u IA32_FEATURE_CONTROL bit 2 (VMX outside SMX) locked off by firmware", percpu()->id);
+        log_warn("vmx cpu=%u VMX outside SMX (bit 2 of IA32_FEATURE_CONTROL) locked off by firmware", percpu()->id);
         return -E_HW;
     }
     if (plan > 0) {

@@ -76,10 +76,5 @@ void vmx_event_vectoring(struct vcpu *v)
     if (is_soft(event.type)) {
         event.insn_len = (u8)vmcs_read(VMCS_EXIT_INSN_LENGTH);
     }
-    /* Its delivery set the blocking that would forbid to deliver it again: SDM 27.3.1.5. */
-    if (event.type == VCPU_EVENT_NMI && (v->arch.blocking & X86_BLOCK_NMI) != 0) {
-        v->arch.blocking &= ~X86_BLOCK_NMI;
-        x86_regs_changed(v, X86_G_CORE);
-    }
     x86_event_interrupted(v, &event);
 }

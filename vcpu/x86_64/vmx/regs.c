@@ -1,6 +1,7 @@
 /* Register groups between v->arch and the VMCS (or, for the MSRs that VMX does not switch, the CPU itself). */
 #include "kernel/x86_64/insn.h"
 #include "kernel/x86_64/regs.h"
+#include "vcpu/x86_64/vmx/core.h"
 #include "vcpu/x86_64/vmx/cr.h"
 #include "vcpu/x86_64/vmx/internal.h"
 
@@ -9,37 +10,6 @@
 #define PDPTES 4U
 /* Reserved in a present PDPTE: SDM table 4-8. */
 #define PDPTE_RESERVED (GENMASK(2, 1) | GENMASK(8, 5) | GENMASK(63, 52))
-
-static void flush_core(struct vcpu *v)
-{
-    struct vcpu_arch *arch = &v->arch;
-    struct vmx_vcpu *hw = vmx_of(v);
-
-    vmcs_write(VMCS_GUEST_RIP, arch->rip);
-    if (arch->rflags != hw->rflags) {
-        hw->rflags = arch->rflags;
-        vmcs_write(VMCS_GUEST_RFLAGS, arch->rflags);
-    }
-    if (arch->gpr[X86_RSP] != hw->rsp) {
-        hw->rsp = arch->gpr[X86_RSP];
-        vmcs_write(VMCS_GUEST_RSP, hw->rsp);
-    }
-    if (arch->blocking != hw->blocking) {
-        hw->blocking = arch->blocking;
-        vmcs_write(VMCS_GUEST_INTERRUPTIBILITY, arch->blocking);
-    }
-}
-
-static void fetch_core(struct vcpu *v)
-{
-    struct vcpu_arch *arch = &v->arch;
-    struct vmx_vcpu *hw = vmx_of(v);
-
-    arch->rip = vmcs_read(VMCS_GUEST_RIP);
-    arch->rflags = hw->rflags = vmcs_read(VMCS_GUEST_RFLAGS);
-    arch->gpr[X86_RSP] = hw->rsp = vmcs_read(VMCS_GUEST_RSP);
-    arch->blocking = hw->blocking = vmcs_read32(VMCS_GUEST_INTERRUPTIBILITY);
-}
 
 static void flush_segments(struct vcpu *v)
 {
@@ -198,10 +168,7 @@ void vmx_regs_flush(struct vcpu *v)
 
     v->arch.dirty = 0;
     if ((dirty & X86_G_CORE) != 0) {
-        flush_core(v);
-    }
-    if ((dirty & ~X86_G_CORE) == 0) {
-        return;
+        vmx_core_flush(v);
     }
     for (size_t i = 0; i < ARRAY_SIZE(groups_beyond_core); i++) {
         if ((dirty & groups_beyond_core[i].bit) != 0) {
@@ -213,7 +180,7 @@ void vmx_regs_flush(struct vcpu *v)
 void vmx_regs_fetch(struct vcpu *v, u32 groups)
 {
     if ((groups & X86_G_CORE) != 0) {
-        fetch_core(v);
+        vmx_core_fetch(v);
     }
     for (size_t i = 0; i < ARRAY_SIZE(groups_beyond_core); i++) {
         if ((groups & groups_beyond_core[i].bit) != 0) {

@@ -1,6 +1,6 @@
 /* One entry, one exit. */
 #include "kernel/x86_64/regs.h"
-#include "vcpu/x86_64/vmx/internal.h"
+#include "vcpu/x86_64/vmx/core.h"
 
 static void entry_failed(struct vcpu *v, struct vcpu_exit *exit, u64 reason, u64 qual, u64 detail)
 {
@@ -30,7 +30,10 @@ void vmx_run(struct vcpu *v, struct vcpu_exit *exit)
 
     hw->nmi_injected = false;
     x86_before_entry(v);
-    if (v->arch.dirty != 0) {
+    if (v->arch.dirty == X86_G_CORE) { /* all that most exits leave */
+        v->arch.dirty = 0;
+        vmx_core_flush(v);
+    } else if (v->arch.dirty != 0) {
         vmx_regs_flush(v);
     }
     hw->entry_blocking = v->arch.blocking;
@@ -44,8 +47,8 @@ void vmx_run(struct vcpu *v, struct vcpu_exit *exit)
         return;
     }
     hw->frame.launched = 1;
-    v->arch.valid = 0;
-    vmx_regs_fetch(v, X86_G_CORE);
+    v->arch.valid = X86_G_CORE;
+    vmx_core_fetch(v);
     vmx_exit_decode(v, reason);
     x86_exit_handle(v, &hw->exit, exit);
 }
