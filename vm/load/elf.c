@@ -107,8 +107,9 @@ static int check_segment(const struct image *image, u32 index, const struct segm
                          (unsigned long long)s->filesz, (unsigned long long)s->memsz);
     }
     if (s->filesz != 0 && !range_contains(0, image->size, s->offset, s->filesz)) {
-        return load_fail(why, -E_TRUNC, "ELF file is truncated: segment %u has %llu bytes at 0x%llx, module has %llu", index,
-                         (unsigned long long)s->filesz, (unsigned long long)s->offset, (unsigned long long)image->size);
+        return load_fail(why, -E_TRUNC, "ELF file is truncated: segment %u has %llu bytes at 0x%llx, module has %llu",
+                         index, (unsigned long long)s->filesz, (unsigned long long)s->offset,
+                         (unsigned long long)image->size);
     }
     if (s->paddr + s->memsz < s->paddr || s->vaddr + (s->memsz - 1) < s->vaddr) {
         return load_fail(why, -E_RANGE, "segment %u at 0x%llx wraps around the address space", index,

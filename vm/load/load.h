@@ -43,10 +43,12 @@ struct loader {
 };
 
 /* Choose by config->type or by sniffing (linux, mb2, mb1, elf; flat only when asked for) and load.
- * 0, or -E_FORMAT/-E_TRUNC/-E_OVERLAP/-E_FAULT/-E_RANGE/-E_INVAL with rq->why filled; *name is set to the type's name on success. */
+ * 0, or -E_FORMAT/-E_TRUNC/-E_OVERLAP/-E_FAULT/-E_RANGE/-E_INVAL/-E_NOMEM with rq->why filled; *name is set to the
+ * type's name on success. */
 MUST_CHECK int load_image(const struct load_request *rq, struct vcpu_entry *entry, const char **name);
 
-/* Pure: an ELF32 or ELF64 file's PT_LOAD segments by p_paddr. Bounds, overlaps and overflow checked. 0 or -E_* + why. */
+/* Pure: an ELF32 or ELF64 file's PT_LOAD segments by p_paddr. Bounds, overlaps and overflow checked. 0 or -E_* with
+ * why. */
 MUST_CHECK int elf_parse(const struct image *image, struct load_plan *plan, char *why);
 /* Check a plan against the VM's RAM and copy it. 0, -E_FAULT (outside the VM's memory), -E_OVERLAP; why filled. */
 MUST_CHECK int load_place(const struct load_request *rq, const struct image *image, const struct load_plan *plan);

@@ -27,8 +27,8 @@ static int check_segments(const struct load_request *rq, const struct image *ima
             return load_fail(rq->why, -E_TRUNC, "segment %u is not inside the module", i);
         }
         if (!inside_ram(rq->ram_size, s->gpa, s->size_mem)) {
-            return load_fail(rq->why, -E_FAULT, "segment %u [0x%llx,0x%llx) lies outside the VM's %lluM of memory", i, start,
-                             end, (unsigned long long)(rq->ram_size >> 20));
+            return load_fail(rq->why, -E_FAULT, "segment %u [0x%llx,0x%llx) lies outside the VM's %lluM of memory", i,
+                             start, end, (unsigned long long)(rq->ram_size >> 20));
         }
         for (u32 j = 0; j < i; j++) {
             if (ranges_overlap(s->gpa, s->size_mem, plan->segments[j].gpa, plan->segments[j].size_mem)) {
@@ -99,7 +99,8 @@ int load_image(const struct load_request *rq, struct vcpu_entry *entry, const ch
     }
     const struct loader *loader = choose_loader(rq);
     if (loader == NULL) {
-        return load_fail(rq->why, -E_FORMAT, "the module is no kernel: no bzImage, multiboot or ELF (else say type=flat)");
+        return load_fail(rq->why, -E_FORMAT,
+                         "the module is no kernel: no bzImage, multiboot or ELF (else say type=flat)");
     }
     int error = check_keys(rq, loader);
     if (error == 0) {

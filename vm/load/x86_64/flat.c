@@ -30,7 +30,8 @@ static int entry_real(const struct load_request *rq, u64 rip, struct vcpu_entry 
     return 0;
 }
 
-static int make_entry(const struct load_request *rq, struct flat_boot *boot, enum vm_mode mode, struct vcpu_entry *entry)
+static int make_entry(const struct load_request *rq, struct flat_boot *boot, enum vm_mode mode,
+                      struct vcpu_entry *entry)
 {
     u64 rip = boot->plan.entry;
 
@@ -65,8 +66,8 @@ static int plan_flat(const struct load_request *rq, struct load_plan *plan, enum
         return load_fail(rq->why, -E_RANGE, "load address 0x%llx is out of range", (unsigned long long)load);
     }
     if (!range_contains(load, size, entry, 1)) {
-        return load_fail(rq->why, -E_RANGE, "entry 0x%llx lies outside the image [0x%llx,0x%llx)", (unsigned long long)entry,
-                         (unsigned long long)load, (unsigned long long)(load + size));
+        return load_fail(rq->why, -E_RANGE, "entry 0x%llx lies outside the image [0x%llx,0x%llx)",
+                         (unsigned long long)entry, (unsigned long long)load, (unsigned long long)(load + size));
     }
     plan->segments[0] = (struct load_segment){0, size, load, size};
     plan->count = 1;

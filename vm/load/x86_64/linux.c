@@ -41,8 +41,8 @@ static void copy_header(const struct image *image, struct linux_setup_header *ou
 static int check_version(const struct linux_setup_header *h, char *why)
 {
     if (h->version < LINUX_VERSION_MIN) {
-        return load_fail(why, -E_FORMAT, "bzImage has boot protocol %u.%02u, 2.06 is the oldest supported", h->version >> 8,
-                         h->version & 0xFFU);
+        return load_fail(why, -E_FORMAT, "bzImage has boot protocol %u.%02u, 2.06 is the oldest supported",
+                         h->version >> 8, h->version & 0xFFU);
     }
     if ((h->loadflags & LINUX_LOADFLAGS_LOADED_HIGH) == 0) {
         return load_fail(why, -E_FORMAT, "a zImage (loaded low) is not supported");
@@ -85,6 +85,10 @@ int linux_parse(const struct image *image, struct linux_image *out, char *why)
 {
     if (!linux_sniff(image)) {
         return load_fail(why, -E_FORMAT, "no Linux bzImage: no boot sector with HdrS");
+    }
+    if (image->size < LINUX_AT(hardware_subarch)) {
+        return load_fail(why, -E_TRUNC, "bzImage is truncated inside its header: module has %llu bytes",
+                         (unsigned long long)image->size);
     }
     copy_header(image, &out->header);
     int error = check_version(&out->header, why);
@@ -182,8 +186,9 @@ static int place_params(const struct load_request *rq, struct linux_boot *boot)
     u8 rsdp[36];
     u32 rsdp_len;
 
-    if (load_space_low(&boot->space, LOAD_DATA_FLOOR, sizeof(struct linux_boot_params), LOAD_PAGE, &boot->params) != 0) {
-        return load_fail_space(rq, "the boot parameters", sizeof(struct linux_boot_params));
+    const u64 bytes = sizeof(struct linux_boot_params);
+    if (load_space_low(&boot->space, LOAD_DATA_FLOOR, bytes, LOAD_PAGE, &boot->params) != 0) {
+        return load_fail_space(rq, "the boot parameters", bytes);
     }
     struct linux_boot_params *params = heap_alloc(sizeof(*params));
     if (params == NULL) {
