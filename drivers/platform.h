@@ -4,7 +4,8 @@
 #include "kernel/lib/types.h"
 #include "mm/frame.h"
 
-/* A serial console at this I/O port, output only for now; needs nothing but percpu(). Returns 0, -E_RANGE (no such
+/* A serial console at this I/O port, output only for now, in place of the boot code's; port 0: no console at all. Needs
+ * nothing but percpu(). Returns 0, -E_RANGE (no such
  * port), -E_EXIST, -E_NOENT (no UART answers), -E_INVAL (baud). Boot CPU. */
 MUST_CHECK int platform_console(u16 port, u32 baud);
 

@@ -78,6 +78,7 @@ int uart16550_init(struct uart16550 *uart, u32 baud)
     if (!present(uart)) {
         return -E_NOENT;
     }
+    (void)wait_lsr(uart, LSR_TEMT, FIFO_SIZE * TX_SPINS); /* what boot code still has in the FIFO */
     uart->write(uart, REG_IER, 0);
     uart->write(uart, REG_LCR, LCR_DLAB);
     uart->write(uart, REG_DLL, (u8)divisor);

@@ -17,6 +17,7 @@ static struct console_port *ports; /* in the order of opening */
 static struct console_port *focus;
 static struct console_port *open_port; /* whose unfinished line is on the wire: the focus or NULL */
 static bool prefixed;
+static bool log_muted;
 
 /* Keeps receive() of a port running at most until console_close(); taken before the output lock. Protects focus too. */
 static struct spinlock input_lock = SPINLOCK_INIT;
@@ -103,8 +104,10 @@ static void emit_lines(const char *text, size_t len)
 static void log_to_console(struct log_sink *sink, const char *text, size_t len)
 {
     (void)sink;
+    if (log_muted) {
+        return;
+    }
     u64 flags = console_enter();
-
     break_line();
     emit_lines(text, len);
     reopen_line();
@@ -121,7 +124,9 @@ void console_add_device(struct console_device *device)
     devices = device;
     console_leave(flags);
     if (first) {
+        log_muted = device->has_log;
         log_add_sink(&sink);
+        log_muted = false;
     }
 }
 

@@ -8,11 +8,12 @@ struct console_device {
     const char *name;
     void (*write)(struct console_device *device, const char *text, size_t len);
     void (*drain)(struct console_device *device); /* until the last byte has left; may be NULL */
+    bool has_log; /* the log so far has been shown there already */
     struct console_device *next;
 };
 
 /* Output goes to this device too from now on. The first device makes the console a sink of the log, which replays what
- * was logged so far. Lines that Mote itself prints end in CR LF; guest bytes are never changed. Boot CPU. */
+ * was logged so far (unless device->has_log). Lines that Mote itself prints end in CR LF; guest bytes are never changed. Boot CPU. */
 void console_add_device(struct console_device *device);
 
 /* Wait (bounded) until every device has sent what it holds; before the machine ends. Any context. */

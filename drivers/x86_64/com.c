@@ -5,6 +5,7 @@
 #include "kernel/base/log.h"
 #include "kernel/irq.h"
 #include "kernel/lib/errno.h"
+#include "kernel/x86_64/early_serial.h"
 #include "kernel/x86_64/pio.h"
 
 /* The ports and lines of the PC/AT that every BIOS keeps. */
@@ -47,6 +48,10 @@ int platform_console(u16 port, u32 baud)
 {
     struct com *com = find_port(port);
 
+    early_serial_stop();
+    if (port == 0) {
+        return 0;
+    }
     if (com == NULL) {
         return -E_RANGE;
     }
@@ -55,6 +60,7 @@ int platform_console(u16 port, u32 baud)
     }
     com->uart = (struct uart16550){.read = port_read, .write = port_write, .base = com->port};
     com->uart.console.name = com->name;
+    com->uart.console.has_log = port == EARLY_SERIAL_PORT;
     int error = uart16550_init(&com->uart, baud);
     if (error == 0) {
         com->used = true;

@@ -23,7 +23,7 @@
 static void start_console(const struct mote_config *config)
 {
     log_set_level((enum log_level)config->log_level);
-    if (!config->console_none && platform_console(config->console_port, config->console_baud) != 0) {
+    if (platform_console(config->console_none ? 0 : config->console_port, config->console_baud) != 0) {
         log_warn("console port=0x%x does not answer", config->console_port);
     }
     console_set_escape(config->escape);

@@ -3,7 +3,6 @@
 #include "kernel/base/log.h"
 #include "kernel/x86_64/pio.h"
 
-#define COM1 0x3F8U
 #define UART_THR 0U
 #define UART_DLL 0U
 #define UART_IER 1U
@@ -25,13 +24,13 @@ static bool present;
 
 static void write_reg(u32 reg, u32 value)
 {
-    pio_write8((u16)(COM1 + reg), (u8)value);
+    pio_write8((u16)(EARLY_SERIAL_PORT + reg), (u8)value);
 }
 
 static void put(char c)
 {
     for (u32 i = 0; i < WAIT_POLLS; i++) {
-        if ((pio_read8(COM1 + UART_LSR) & LSR_THRE) != 0) {
+        if ((pio_read8(EARLY_SERIAL_PORT + UART_LSR) & LSR_THRE) != 0) {
             break;
         }
     }
@@ -60,7 +59,7 @@ void early_serial_start(void)
     write_reg(UART_LCR, LCR_8N1);
     write_reg(UART_FCR, FCR_ENABLE_CLEAR);
     write_reg(UART_MCR, MCR_DTR_RTS);
-    present = pio_read8(COM1 + UART_LSR) != LSR_ABSENT;
+    present = pio_read8(EARLY_SERIAL_PORT + UART_LSR) != LSR_ABSENT;
     log_add_sink(&early_sink);
 }
 
