@@ -25,7 +25,7 @@ if [ "$here/tests/guests/linux/init" -nt "$out/initrd.gz" ] || [ ! -s "$out/init
     mkdir -p "$root/bin" "$root/dev" "$root/proc" "$root/sys" "$root/tmp"
     cp /bin/busybox "$root/bin/busybox"
     for applet in sh cat echo ls mount poweroff reboot halt sleep uname dmesg ps free date sha256sum head wc grep mkdir \
-        mknod stty getty cttyhack setsid hexdump devmem test true sed; do
+        mknod stty getty cttyhack setsid hexdump devmem test true sed dd cut sort vi; do
         ln -s busybox "$root/bin/$applet"
     done
     install -m 755 "$here/tests/guests/linux/init" "$root/init"

@@ -1,0 +1,44 @@
+"""Debian's real kernel reaches a shell, takes typed input, powers off and reboots: each seen by the host as what it is."""
+
+import pytest
+
+PROMPT = r"mote-linux# "
+
+
+def shell(machine, linux, backend, **options):
+    m = machine(backend=backend, modules=linux(), **options)
+    m.wait_for(r"^linux-init: 6\.\d+\.\d+-\S+-amd64 cpus=1 mem=\d+kB", timeout=240)
+    m.wait_for(PROMPT, timeout=60)
+    return m
+
+
+@pytest.mark.backends("svm", "svm-uefi", "bochs-vmx", "bochs-svm")
+def test_linux_shell_and_poweroff(machine, linux, backend):
+    m = shell(machine, linux, backend)
+    m.send("echo to''ken=$((6*7))\n")
+    m.wait_for(r"^token=42$", timeout=60)
+    m.send("poweroff -f\n")
+    assert m.finish(timeout=120) == 0
+    ends = [e for e in m.events("linux") if e.get("ev") in ("exit", "crash")]
+    assert [e["reason"] for e in ends] == ["poweroff"]
+    assert m.events("linux", "freed")[0]["leaked-frames"] == "0"
+
+
+@pytest.mark.backends("svm", "bochs-vmx")
+def test_linux_reboot(machine, linux, backend):
+    m = shell(machine, linux, backend)
+    m.send("reboot -f\n")
+    assert m.finish(timeout=120) == 0
+    assert [e["reason"] for e in m.events("linux", "exit")] == ["reset"]
+
+
+@pytest.mark.backends("svm")
+def test_linux_works(machine, linux, backend):
+    """Real work: a checksum of known data, a sleep, a pipe; and no complaint of the kernel's about its PC."""
+    m = shell(machine, linux, backend)
+    m.send("dd if=/dev/zero bs=1M count=16 2>/dev/null | sha256sum\n")
+    m.wait_for(r"^080acf35a507ac9849cfcba47dc2ad83e01b75663a516279c8b9d243b719643e", timeout=120)
+    m.send("dmesg | grep -ciE 'call trace|BUG:|soft lockup|unstable'\n")
+    m.wait_for(r"^0$", timeout=60)
+    m.send("poweroff -f\n")
+    assert m.finish(timeout=120) == 0
