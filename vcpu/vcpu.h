@@ -104,6 +104,8 @@ void vcpu_request(struct vcpu *v, u32 requests);
 MUST_CHECK int vcpu_set_entry(struct vcpu *v, const struct vcpu_entry *entry);
 /* Log registers, control state, last exit: for crash reports. Owner CPU or stopped. Lines start with "vm=<name> ". */
 void vcpu_dump(struct vcpu *v, const char *vm_name);
+/* Make the guest state one that the hardware must refuse at the next entry; for self tests of the failure path. Owner. */
+void vcpu_break_state(struct vcpu *v);
 /* The PC, for event lines. */
 u64 vcpu_pc(struct vcpu *v);
 

@@ -12,6 +12,11 @@
 #define MOTE_HC_PUTC 0x4D540003    /* RDI = byte for this VM's console */
 #define MOTE_HC_VM_ID 0x4D540004   /* -> this VM's number */
 #define MOTE_HC_TIME_NS 0x4D540005 /* -> host monotonic ns */
+#define MOTE_HC_NMI 0x4D540006     /* an NMI for the calling CPU */
+#define MOTE_HC_BREAK 0x4D540007   /* only with selftest=on: make this CPU's state one that the hardware refuses to enter */
+
+/* Only with selftest=on: 4 KiB of memory that is a device, so that every access to it is emulated. */
+#define MOTE_SCRATCH_MMIO 0xFEB00000
 
 /* Results, as signed numbers in RAX; KVM's own -KVM_ENOSYS (-1000) answers an unknown number of either range. */
 #define MOTE_ENOSYS (-1000)

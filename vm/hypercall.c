@@ -5,17 +5,19 @@
 
 #define EXIT_CODE_MAX 255U
 
-typedef u64 (*hypercall)(struct vm *vm, const u64 *args);
+typedef u64 (*hypercall)(struct vm *vm, struct vcpu *v, const u64 *args);
 
-static u64 call_version(struct vm *vm, const u64 *args)
+static u64 call_version(struct vm *vm, struct vcpu *v, const u64 *args)
 {
+    (void)v;
     (void)vm;
     (void)args;
     return MOTE_ABI_VERSION;
 }
 
-static u64 call_exit(struct vm *vm, const u64 *args)
+static u64 call_exit(struct vm *vm, struct vcpu *v, const u64 *args)
 {
+    (void)v;
     if (args[0] > EXIT_CODE_MAX) {
         return (u64)(s64)MOTE_EINVAL;
     }
@@ -23,8 +25,9 @@ static u64 call_exit(struct vm *vm, const u64 *args)
     return 0;
 }
 
-static u64 call_echo(struct vm *vm, const u64 *args)
+static u64 call_echo(struct vm *vm, struct vcpu *v, const u64 *args)
 {
+    (void)v;
     static const u64 weights[6] = {1, 3, 5, 7, 11, 13};
     u64 sum = 0;
 
@@ -35,8 +38,9 @@ static u64 call_echo(struct vm *vm, const u64 *args)
     return sum;
 }
 
-static u64 call_putc(struct vm *vm, const u64 *args)
+static u64 call_putc(struct vm *vm, struct vcpu *v, const u64 *args)
 {
+    (void)v;
     if (args[0] > UINT8_MAX) {
         return (u64)(s64)MOTE_EINVAL;
     }
@@ -44,23 +48,44 @@ static u64 call_putc(struct vm *vm, const u64 *args)
     return 0;
 }
 
-static u64 call_vm_id(struct vm *vm, const u64 *args)
+static u64 call_vm_id(struct vm *vm, struct vcpu *v, const u64 *args)
 {
+    (void)v;
     (void)args;
     return vm->id;
 }
 
-static u64 call_time(struct vm *vm, const u64 *args)
+static u64 call_time(struct vm *vm, struct vcpu *v, const u64 *args)
 {
+    (void)v;
     (void)vm;
     (void)args;
     return time_now_ns();
+}
+
+static u64 call_nmi(struct vm *vm, struct vcpu *v, const u64 *args)
+{
+    (void)vm;
+    (void)args;
+    vcpu_request(v, VCPU_REQ_NMI);
+    return 0;
+}
+
+static u64 call_break(struct vm *vm, struct vcpu *v, const u64 *args)
+{
+    (void)args;
+    if (!vm->selftest) {
+        return (u64)(s64)MOTE_ENOSYS;
+    }
+    vcpu_break_state(v);
+    return 0;
 }
 
 static const hypercall calls[] = {
     [MOTE_HC_VERSION - MOTE_HC_FIRST] = call_version, [MOTE_HC_EXIT - MOTE_HC_FIRST] = call_exit,
     [MOTE_HC_ECHO - MOTE_HC_FIRST] = call_echo,       [MOTE_HC_PUTC - MOTE_HC_FIRST] = call_putc,
     [MOTE_HC_VM_ID - MOTE_HC_FIRST] = call_vm_id,     [MOTE_HC_TIME_NS - MOTE_HC_FIRST] = call_time,
+    [MOTE_HC_NMI - MOTE_HC_FIRST] = call_nmi,         [MOTE_HC_BREAK - MOTE_HC_FIRST] = call_break,
 };
 
 void vm_hypercall(struct vm *vm, struct vcpu *v, struct vcpu_exit *exit)
@@ -72,7 +97,7 @@ void vm_hypercall(struct vm *vm, struct vcpu *v, struct vcpu_exit *exit)
     } else if (number < MOTE_HC_FIRST || number - MOTE_HC_FIRST >= ARRAY_SIZE(calls)) {
         exit->hypercall.result = (u64)(s64)MOTE_ENOSYS;
     } else {
-        exit->hypercall.result = calls[number - MOTE_HC_FIRST](vm, exit->hypercall.args);
+        exit->hypercall.result = calls[number - MOTE_HC_FIRST](vm, v, exit->hypercall.args);
     }
     vcpu_finish(v, exit);
 }

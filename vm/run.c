@@ -1,4 +1,5 @@
 /* The run loop: enter, serve the exit, enter again, until the slice ends, the vCPU blocks or the VM stops. */
+#include "kernel/base/log.h"
 #include "kernel/base/percpu.h"
 #include "vm/vm.h"
 
@@ -116,6 +117,9 @@ static const exit_handler handlers[VCPU_EXIT_KINDS] = {
 
 static bool serve(struct vm *vm, struct vcpu *v, struct vcpu_exit *exit)
 {
+    if (log_enabled(LOG_DEBUG)) {
+        vm_trace_exit(vm, v, exit);
+    }
     exit_handler handler = exit->kind < VCPU_EXIT_KINDS ? handlers[exit->kind] : NULL;
 
     return handler != NULL ? handler(vm, v, exit) : serve_unhandled(vm, v, exit);

@@ -54,6 +54,7 @@ struct vm {
     enum vm_state state;
     const struct vm_config *config;
     const char *type; /* the loader's name */
+    bool selftest; /* devices and calls that exist for tests */
     struct gmem mem;
     struct bus pio;
     struct bus mmio;
@@ -72,11 +73,11 @@ struct vm {
     void (*ended)(struct vm *vm); /* called once when the last vCPU has left; task context of its CPU, no lock held */
 };
 
-/* Begin to build: memory structures, empty buses, vCPUs created and set up, nothing mapped. chip_ops/chip: the board's
- * interrupt chip. vm is zeroed memory. 0, -E_NOMEM (everything given back). Task context. */
+/* Begin to build: memory structures, empty buses, nothing mapped. vm is zeroed
+ * memory but for selftest. 0, -E_NOMEM (everything given back). Task context. */
 MUST_CHECK int vm_init(struct vm *vm, u32 id, const struct vm_config *config);
 
-/* The vCPUs, once the board exists. 0, -E_NOMEM. */
+/* The vCPUs, created and set up, once the board exists. chip_ops/chip: its interrupt chip. 0, -E_NOMEM. */
 MUST_CHECK int vm_create_vcpus(struct vm *vm, const struct irqchip_ops *chip_ops, void *chip);
 
 /* Built -> Running: the event line, the time-out, the vCPUs' tasks. 0, -E_STATE, -E_INVAL (pinned to no online CPU). */
@@ -102,6 +103,9 @@ enum task_verdict vm_run_slice(struct task *task, u64 slice_end_ns);
 
 /* Answer a hypercall (hypercall.c). */
 void vm_hypercall(struct vm *vm, struct vcpu *v, struct vcpu_exit *exit);
+
+/* At log level debug: one line with every field of an exit (trace.c). */
+void vm_trace_exit(const struct vm *vm, const struct vcpu *v, const struct vcpu_exit *exit);
 
 /* Memory and port access for vcpu_emulate() (access.c). */
 extern const struct vcpu_mem_ops vm_mem_ops;

@@ -143,6 +143,11 @@ void log_set_level(enum log_level level)
     WRITE_ONCE(threshold, level);
 }
 
+bool log_enabled(enum log_level level)
+{
+    return level >= READ_ONCE(threshold);
+}
+
 void log_break_lock(void)
 {
     lock_broken = true;

@@ -22,6 +22,9 @@ void log_break_lock(void);
 /* Lines below level are dropped. LOG_EVENT lines are never dropped. Default LOG_INFO. */
 void log_set_level(enum log_level level);
 
+/* Would a line of this level be printed? For callers whose text costs something. */
+bool log_enabled(enum log_level level);
+
 /* Print "MOTE: " + text + newline as one line. debug/info/warn lines carry "log=debug " etc. after the prefix, events
  * carry nothing. Control characters in the text become '?'. Lines are cut at 1000 bytes. Any context but NMI. */
 void log_line(enum log_level level, const char *format, ...) PRINTF_LIKE(2, 3);

@@ -140,6 +140,7 @@ static int launch(u32 id)
     collect_images(config, images);
     slot->vm = heap_alloc(sizeof(*slot->vm));
     if (slot->vm != NULL) {
+        slot->vm->selftest = manager.config->selftest;
         rc = board_build_vm(slot->vm, id, config, images, why);
         if (rc == 0) {
             slot->vm->ended = vm_ended;

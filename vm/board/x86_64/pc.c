@@ -4,6 +4,7 @@
 #include "vm/abi.h"
 #include "vm/board/board.h"
 #include "vm/board/x86_64/acpi.h"
+#include "vm/dev/scratch.h"
 #include "vm/dev/uart16550.h"
 #include "vm/dev/x86_64/acpipm.h"
 #include "vm/dev/x86_64/pciconf.h"
@@ -18,6 +19,8 @@
 #define COM1_PORT 0x3F8U
 #define VGA_HOLE_START 0xA0000ULL
 #define VGA_HOLE_END 0xC0000ULL
+#define TABLES_START LOAD_ACPI_BASE
+#define TABLES_END (LOAD_ACPI_BASE + KIB(64))
 
 struct pc {
     struct pic pic;
@@ -27,6 +30,7 @@ struct pc {
     struct reset_ports reset;
     struct pciconf pci;
     struct acpipm pm;
+    struct scratch scratch;
 };
 
 /* --- interrupts ------------------------------------------------------------------------------------------------------- */
@@ -181,7 +185,11 @@ int board_attach(struct vm *vm, const struct irqchip_ops **chip_ops, void **chip
     console_open(&vm->console);
     *chip_ops = &pc_irqchip;
     *chip = &pc->pic;
-    return claim_ports(vm, pc);
+    int rc = claim_ports(vm, pc);
+    if (rc == 0 && vm->selftest) {
+        rc = scratch_attach(&pc->scratch, &vm->mmio, MOTE_SCRATCH_MMIO);
+    }
+    return rc;
 }
 
 int board_add_memory(struct vm *vm)
@@ -191,7 +199,13 @@ int board_add_memory(struct vm *vm)
     int rc = gmem_add(&vm->mem, 0, VGA_HOLE_START, GMEM_RAM);
 
     if (rc == 0) {
-        rc = gmem_add(&vm->mem, VGA_HOLE_END, low - VGA_HOLE_END, GMEM_RAM);
+        rc = gmem_add(&vm->mem, VGA_HOLE_END, TABLES_START - VGA_HOLE_END, GMEM_RAM);
+    }
+    if (rc == 0) { /* the tables' area: neither written nor executed */
+        rc = gmem_add(&vm->mem, TABLES_START, TABLES_END - TABLES_START, 0);
+    }
+    if (rc == 0) {
+        rc = gmem_add(&vm->mem, TABLES_END, low - TABLES_END, GMEM_RAM);
     }
     if (rc == 0 && high != 0) {
         rc = gmem_add(&vm->mem, GIB(4), high, GMEM_RAM);
