@@ -5,5 +5,6 @@ void guest_main(void)
 {
     print("hello from long mode\n");
     check(1 + 1 == 2, "arithmetic", "1+1=%d", 1 + 1);
-    check(TRY("ud2", : :) == 6, "ud2", "vector=%d", fault_vector);
+    int vector = TRY("ud2", : :);
+    check(vector == 6, "ud2", "vector=%d", vector);
 }

@@ -145,6 +145,13 @@ int vcpu_set_entry(struct vcpu *v, const struct vcpu_entry *entry)
     return 0;
 }
 
+/* CR0 bits 63:32 must be zero in both vendors' entry checks (SDM Vol. 3 27.3.1.1, APM Vol. 2 15.5.1). */
+void vcpu_break_state(struct vcpu *v)
+{
+    x86_regs(v, X86_G_CR)->cr0 |= BIT(32);
+    x86_regs_changed(v, X86_G_CR);
+}
+
 u64 vcpu_pc(struct vcpu *v)
 {
     return v->arch.rip;
