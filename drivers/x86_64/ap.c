@@ -19,7 +19,7 @@
 #define CPUID_VENDOR_EBX_AMD 0x68747541U /* "Auth" */
 
 /* What passes between the boot CPU and the one it starts. */
-enum ap_state { AP_CALLED, AP_ANSWERED, AP_RELEASED, AP_REFUSED };
+enum ap_state { AP_CALLED, AP_ANSWERED, AP_RELEASED };
 
 struct ap {
     struct percpu *area;
@@ -59,9 +59,6 @@ static void ap_main(void *arg)
         u32 state = __atomic_load_n(&ap->state, __ATOMIC_ACQUIRE);
         if (state == AP_RELEASED) {
             ap->entry();
-        }
-        if (state == AP_REFUSED) {
-            arch_cpu_stop();
         }
         arch_cpu_relax();
     }
@@ -137,13 +134,9 @@ static void call_cpu(const struct ap *ap, u8 page)
 /* Enter the CPU that answered into the table and let it go. */
 static int release(struct ap *ap)
 {
-    int error = percpu_add(ap->area, ap->hw_id);
-
-    if (error != 0) {
-        __atomic_store_n(&ap->state, AP_REFUSED, __ATOMIC_RELEASE);
-        return error;
-    }
     u32 id = ap->area->id;
+
+    percpu_add(ap->area);
     WRITE_ONCE(ap->area->online, true);
     __atomic_store_n(&ap->state, AP_RELEASED, __ATOMIC_RELEASE);
     return (int)id;
@@ -161,6 +154,11 @@ static int start_cpu(u32 index, void (*entry)(void))
     ap->hw_id = ids[index];
     ap->entry = entry;
     ap->state = AP_CALLED;
+    int error = percpu_prepare(ap->area, ap->hw_id);
+    if (error != 0) {
+        unused = ap;
+        return error;
+    }
     arch_cpu_prepare(ap->area, ap->stacks);
     call_cpu(ap, trampoline_arm((u64)ap->stacks[ARCH_STACK_KERNEL], ap_main, ap));
     if (!wait_answer(ap, ANSWER_TIMEOUT_NS)) {

@@ -141,7 +141,7 @@ void lapic_send_startup(u32 id, u8 start_page)
     send(id, LAPIC_ICR_STARTUP | LAPIC_ICR_ASSERT | start_page);
 }
 
-void lapic_send_nmi_others(void)
+void lapic_send_nmi(u32 id)
 {
-    send(0, LAPIC_ICR_NMI | LAPIC_ICR_ASSERT | LAPIC_ICR_ALL_BUT_SELF);
+    send(id, LAPIC_ICR_NMI | LAPIC_ICR_ASSERT);
 }

@@ -17,11 +17,11 @@ bool lapic_reachable(u32 id);
 
 void lapic_end(void);
 
-/* Fixed, INIT and start-up IPIs. Each waits (bounded) until the previous one was accepted. */
+/* Fixed, INIT, start-up IPIs and NMI. Each waits (bounded) until the previous one was accepted. */
 void lapic_send_kick(u32 id);
 void lapic_send_init(u32 id);
 void lapic_send_startup(u32 id, u8 page);
-void lapic_send_nmi_others(void);
+void lapic_send_nmi(u32 id);
 
 /* Registers by offset (lapic_regs.h), in either mode; for the timer driver. */
 u32 lapic_read(u32 reg);

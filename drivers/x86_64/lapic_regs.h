@@ -27,5 +27,4 @@ enum lapic_reg {
 #define LAPIC_ICR_STARTUP (6U << 8)
 #define LAPIC_ICR_PENDING BIT32(12)
 #define LAPIC_ICR_ASSERT BIT32(14)
-#define LAPIC_ICR_ALL_BUT_SELF (3U << 18)
 #define LAPIC_XAPIC_ID_MAX 254U /* 255 is the broadcast */

@@ -59,7 +59,7 @@ static void init_interrupts(const struct acpi_info *info)
     ioapic_init(info);
     irq_set_controller(&controller);
     arch_set_irq_entry(irq_dispatch);
-    arch_set_nmi_others(lapic_send_nmi_others);
+    arch_set_nmi(lapic_send_nmi);
 }
 
 static void init_other_cpus(const struct acpi_info *info)

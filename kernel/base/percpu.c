@@ -14,7 +14,7 @@ struct percpu *percpu_init_boot(void)
     return &boot_cpu;
 }
 
-int percpu_add(struct percpu *area, u32 hw_id)
+int percpu_prepare(struct percpu *area, u32 hw_id)
 {
     if (cpu_count >= CPU_MAX) {
         return -E_RANGE;
@@ -22,10 +22,14 @@ int percpu_add(struct percpu *area, u32 hw_id)
     area->self = area;
     area->id = cpu_count;
     area->hw_id = hw_id;
-    cpus[cpu_count] = area;
-    /* Pairs with the acquire load in percpu_count(): who sees the count sees the area. */
-    __atomic_store_n(&cpu_count, cpu_count + 1, __ATOMIC_RELEASE);
     return 0;
+}
+
+void percpu_add(struct percpu *area)
+{
+    cpus[area->id] = area;
+    /* Pairs with the acquire load in percpu_count(): who sees the count sees the area. */
+    __atomic_store_n(&cpu_count, area->id + 1, __ATOMIC_RELEASE);
 }
 
 struct percpu *percpu_of(u32 id)

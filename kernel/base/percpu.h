@@ -34,6 +34,9 @@ u32 percpu_count(void);
 /* Make the boot CPU's (static) area, id 0, online. Called once by arch_cpu_init_boot(), before percpu() works. */
 struct percpu *percpu_init_boot(void);
 
-/* Give the zeroed area the next id and enter it into the table; it lives for ever. hw_id: the interrupt controller's id.
- * Returns 0 or -E_RANGE (CPU_MAX areas exist). Boot CPU, one call at a time. */
-MUST_CHECK int percpu_add(struct percpu *area, u32 hw_id);
+/* Give the zeroed area the id that the next CPU will have, before that CPU runs. hw_id: the interrupt controller's id.
+ * Returns 0 or -E_RANGE (CPU_MAX areas exist). Boot CPU, one CPU at a time. */
+MUST_CHECK int percpu_prepare(struct percpu *area, u32 hw_id);
+
+/* Enter a prepared area into the table: its CPU has come up. The area lives for ever. Boot CPU. */
+void percpu_add(struct percpu *area);

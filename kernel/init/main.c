@@ -19,8 +19,10 @@
 
 #define VERDICT_FAIL 1U
 
+static const struct mote_config *config;
+
 /* A console as asked for; a machine without that port goes on with the others, or silent. */
-static void start_console(const struct mote_config *config)
+static void start_console(void)
 {
     log_set_level((enum log_level)config->log_level);
     if (platform_console(config->console_none ? 0 : config->console_port, config->console_baud) != 0) {
@@ -58,7 +60,7 @@ static void application_cpu(void)
     sched_loop();
 }
 
-static void start_cpus(const struct mote_config *config)
+static void start_cpus(void)
 {
     if (vcpu_backend_select() != 0) {
         power_end(config->on_idle == ON_IDLE_HALT ? POWER_HALT : POWER_EXIT, VERDICT_FAIL);
@@ -83,20 +85,42 @@ static void print_banner(void)
               (unsigned long long)((frames.total + frames.reserved) * FRAME_SIZE / MIB(1)), (unsigned long long)frames.free);
 }
 
-void kernel_main(const struct boot_info *info)
+/* Stacks with guard pages in place of the boot code's. Returns the top of the ordinary one. */
+static void *guard_stacks(void)
 {
-    const struct mote_config *config = setup_config(info);
+    void *tops[ARCH_STACKS];
 
-    power_init();
-    start_console(config);
-    start_memory(info);
+    for (u32 i = 0; i < ARCH_STACKS; i++) {
+        tops[i] = kmap_alloc_stack();
+        if (tops[i] == NULL) {
+            panic("too little memory for stacks");
+        }
+    }
+    arch_cpu_prepare(percpu(), tops);
+    return tops[ARCH_STACK_KERNEL];
+}
+
+/* On the guarded stack. */
+static void run_system(const void *arg)
+{
+    const struct boot_info *info = arg;
+
     platform_init(info);
     sched_init();
     arch_irq_enable();
-    start_cpus(config);
+    start_cpus();
     print_banner();
     setup_print(config);
     platform_console_input();
     manager_start(info, config);
     sched_loop();
+}
+
+void kernel_main(const struct boot_info *info)
+{
+    config = setup_config(info);
+    power_init();
+    start_console();
+    start_memory(info);
+    arch_stack_run(guard_stacks(), run_system, info);
 }

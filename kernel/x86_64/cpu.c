@@ -72,3 +72,14 @@ void arch_cpu_init_boot(void)
     arch_cpu_prepare(area, tops);
     arch_cpu_activate(area);
 }
+
+void arch_stack_run(void *top, void (*fn)(const void *arg), const void *arg)
+{
+    __asm__ volatile("movq %0, %%rsp\n\t"
+                     "xorl %%ebp, %%ebp\n\t" /* end of the frame-pointer chain */
+                     "call *%1\n\t"
+                     "ud2" ::"r"(top),
+                     "r"(fn), "D"(arg)
+                     : "memory");
+    __builtin_unreachable();
+}

@@ -13,7 +13,7 @@ struct extable_entry {
 extern const struct extable_entry extable_start[], extable_end[];
 
 static void (*irq_entry)(u32 vector);
-static void (*nmi_others)(void);
+static void (*send_nmi)(u32 hw_id);
 static bool stopping; /* set for ever by arch_cpu_stop_others() */
 
 void arch_set_irq_entry(void (*dispatch)(u32 vector))
@@ -21,9 +21,9 @@ void arch_set_irq_entry(void (*dispatch)(u32 vector))
     irq_entry = dispatch;
 }
 
-void arch_set_nmi_others(void (*send)(void))
+void arch_set_nmi(void (*send)(u32 hw_id))
 {
-    nmi_others = send;
+    send_nmi = send;
 }
 
 NORETURN void arch_cpu_stop(void)
@@ -36,8 +36,11 @@ NORETURN void arch_cpu_stop(void)
 void arch_cpu_stop_others(void)
 {
     __atomic_store_n(&stopping, true, __ATOMIC_RELEASE);
-    if (nmi_others != NULL) {
-        nmi_others();
+    for (u32 id = 0; send_nmi != NULL && id < percpu_count(); id++) {
+        const struct percpu *other = percpu_of(id);
+        if (other != percpu() && other->online) {
+            send_nmi(other->hw_id);
+        }
     }
 }
 

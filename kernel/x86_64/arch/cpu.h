@@ -49,14 +49,18 @@ static inline u64 arch_counter(void)
 /* Stop this CPU for ever, interrupts off. */
 NORETURN void arch_cpu_stop(void);
 
-/* Stop every other CPU (NMI); used by panic. Does nothing until a driver has registered how to send. */
+/* Stop every other CPU that is online (NMI): for the end of the machine. Does nothing until a driver has registered how
+ * to send. A CPU that is not ours yet would answer an NMI with the firmware's vectors, or reset the machine. */
 void arch_cpu_stop_others(void);
 
-/* Registered by the interrupt controller's driver: send an NMI to every CPU but the caller. Any context. */
-void arch_set_nmi_others(void (*send)(void));
+/* Registered by the interrupt controller's driver: send an NMI to the CPU with this hw_id. Any context. */
+void arch_set_nmi(void (*send)(u32 hw_id));
 
 /* Registered by kernel/init: what takes each external interrupt (irq_dispatch). IRQ context, IRQs off. */
 void arch_set_irq_entry(void (*dispatch)(u32 vector));
+
+/* Leave the current stack for ever: run fn(arg), which must not return, on the stack with this top (16-byte aligned). */
+NORETURN void arch_stack_run(void *top, void (*fn)(const void *arg), const void *arg);
 
 struct trap_frame;
 
