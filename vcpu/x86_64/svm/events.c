@@ -81,7 +81,7 @@ bool svm_event_interrupted(u64 exitintinfo, bool task, struct vcpu_event *event)
     unsigned type = true_type(exitintinfo);
     u8 vector = (u8)FIELD_GET(VMCB_EVENT_VECTOR_MASK, exitintinfo);
 
-    if ((exitintinfo & VMCB_EVENT_V) == 0 || (is_soft(type, vector) && !task)) {
+    if (is_soft(type, vector) && !task) {
         return false;
     }
     *event = (struct vcpu_event){.vector = vector};

@@ -11,6 +11,7 @@
 #define EXIT_EXCP_LAST 0x5FU
 #define EXIT_REGISTER_MASK 0xFU
 #define EXIT_WRITE BIT(4)
+#define EXIT_NPF 0x400U
 #define EXIT_INVALID 0xFFFFFFFFU /* the low half: QEMU leaves the high one zero */
 #define INSN_LEN_MAX 15U
 
@@ -33,6 +34,7 @@ static const struct exit_kind exit_kinds[] = {
 #include "vcpu/x86_64/svm/exits.def"
 #undef SVM_EXIT
 };
+static const struct exit_kind exit_npf = {"NPF", X86_EXIT_NPF};
 static const struct exit_kind exit_unknown = {"?", X86_EXIT_UNKNOWN};
 static const struct exit_kind exit_invalid = {"INVALID", X86_EXIT_ENTRY_FAILED};
 
@@ -40,6 +42,9 @@ static const struct exit_kind *kind_of(u64 exitcode)
 {
     if (exitcode < ARRAY_SIZE(exit_kinds) && exit_kinds[exitcode].name != NULL) {
         return &exit_kinds[exitcode];
+    }
+    if (exitcode == EXIT_NPF) {
+        return &exit_npf;
     }
     return (u32)exitcode == EXIT_INVALID ? &exit_invalid : &exit_unknown;
 }

@@ -106,7 +106,7 @@ void svm_regs_flush(struct vcpu *v, u32 groups);
 /* events.c */
 void svm_event_inject(struct vcpu *v, const struct vcpu_event *event);
 void svm_event_window(struct vcpu *v, u32 windows);
-/* EXITINTINFO as a neutral event; false when there is none to deliver again. task: the exit is a task switch. */
+/* A valid EXITINTINFO as a neutral event; false when it needs no second delivery. task: the exit is a task switch. */
 bool svm_event_interrupted(u64 exitintinfo, bool task, struct vcpu_event *event);
 /* End of NMI blocking. Before an entry, after an exit; the latter returns true when the exit was of its own making. */
 void svm_nmi_before_entry(struct vcpu *v);

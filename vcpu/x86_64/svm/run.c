@@ -58,9 +58,10 @@ static void after_refusal(struct vcpu *v, struct svm_vcpu *svm)
 
 static void note_events(struct vcpu *v, const struct svm_vcpu *svm, struct x86_exit *xe)
 {
+    u64 info = svm->vmcb->control.exitintinfo;
     struct vcpu_event event;
 
-    if (svm_event_interrupted(svm->vmcb->control.exitintinfo, xe->code == X86_EXIT_TASK_SWITCH, &event)) {
+    if ((info & VMCB_EVENT_V) != 0 && svm_event_interrupted(info, xe->code == X86_EXIT_TASK_SWITCH, &event)) {
         x86_event_interrupted(v, &event);
     }
     if ((v->arch.blocking & X86_BLOCK_NMI) != 0 && svm_nmi_after_exit(v, xe)) {
