@@ -69,6 +69,17 @@ hpa_t svm_msrpm(void);
 
 /* --- vCPU ------------------------------------------------------------------------------------------------------------ */
 
+#define SVM_INSNS 16U      /* remembered lengths */
+#define SVM_INSN_BYTES 16U /* no instruction is longer */
+
+/* An instruction whose length is known: insn.c. */
+struct svm_insn {
+    u64 rip, cr3, cs_base, mode, generation; /* what it was found by */
+    const u8 *host;                          /* its bytes in guest memory */
+    u64 bytes[2], mask[2];                   /* what they were; only the masked ones belong to it */
+    u8 len;                                  /* 0: empty */
+};
+
 struct svm_vcpu {
     struct vmcb *vmcb;
     u64 vmcb_pa;
@@ -80,6 +91,7 @@ struct svm_vcpu {
     bool iret_running;   /* the IRET that ends an NMI handler was intercepted at iret_rip and is being executed */
     bool stepping;       /* by TF, so that the end of that IRET is seen */
     u64 iret_rip;
+    struct svm_insn insns[SVM_INSNS];
 };
 
 static inline struct svm_vcpu *svm_of(const struct vcpu *v)
@@ -115,6 +127,9 @@ bool svm_nmi_after_exit(struct vcpu *v, const struct x86_exit *xe);
 /* exits.c: the VMCB's exit fields as the shared code wants them. */
 void svm_exit_decode(const struct svm_vcpu *svm, struct x86_exit *xe);
 const char *svm_exit_name(u64 exitcode);
+
+/* insn.c: length of the instruction at RIP; 0 when it cannot be decoded. After an exit. */
+u8 svm_insn_len(struct vcpu *v);
 
 /* run.c */
 void svm_run(struct vcpu *v, struct vcpu_exit *exit);

@@ -5,6 +5,11 @@
 /* entry.asm: guest registers from gpr[], VMRUN, guest registers into gpr[] (RAX and RSP are the VMCB's). */
 void svm_enter(u64 *gpr, u64 vmcb_pa, u64 host_vmcb_pa);
 
+/* Exits that are frequent and whose instruction is over once they are handled. The rest is decoded anyway, or rare. */
+#define WANT_LENGTH                                                                                                   \
+    (BIT(X86_EXIT_CPUID) | BIT(X86_EXIT_HLT) | BIT(X86_EXIT_MSR_READ) | BIT(X86_EXIT_MSR_WRITE) | BIT(X86_EXIT_HYPERCALL))
+_Static_assert(X86_EXIT_CODES <= 64, "a mask of exit codes");
+
 static void before_entry(struct vcpu *v, struct svm_vcpu *svm)
 {
     struct vcpu_arch *arch = &v->arch;
@@ -83,6 +88,9 @@ void svm_run(struct vcpu *v, struct vcpu_exit *exit)
     } else {
         after_exit(v, svm);
         note_events(v, svm, &xe);
+        if (xe.insn_len == 0 && (BIT(xe.code) & WANT_LENGTH) != 0) {
+            xe.insn_len = svm_insn_len(v);
+        }
     }
     x86_exit_handle(v, &xe, exit);
 }

@@ -1,0 +1,97 @@
+/* Instruction lengths on CPUs that do not save the next RIP (APM Vol. 2 15.7.1 "State Saved on Exit"). Decoding means a
+ * walk of the guest's tables, which costs more than all the rest of an exit; so each length is remembered together with
+ * the instruction's bytes and where they lie, and serves again as long as the bytes there are the same. */
+#include "kernel/lib/string.h"
+#include "kernel/x86_64/regs.h"
+#include "mm/frame.h"
+#include "mm/physmap.h"
+#include "vcpu/x86_64/decode.h"
+#include "vcpu/x86_64/svm/internal.h"
+
+#define HASH_SHIFT 4
+
+/* What decides, beside CR3, where RIP leads and how the bytes there are read. */
+static u64 mode_of(const struct vmcb_save *save)
+{
+    return save->cs.attrib | (save->cr0 & CR0_PG) | save->cr4 << 32 | (save->efer & EFER_LMA) << 8;
+}
+
+static u64 word_at(const u8 *bytes)
+{
+    u64 word;
+
+    __builtin_memcpy(&word, bytes, sizeof(word));
+    return word;
+}
+
+static u64 low_bytes(unsigned count)
+{
+    return count == 0 ? 0 : ~0ULL >> (64 - 8 * MIN(count, 8U));
+}
+
+static bool unchanged(const struct svm_insn *insn)
+{
+    u64 differ = (word_at(insn->host) ^ insn->bytes[0]) & insn->mask[0];
+
+    return (differ | ((word_at(insn->host + 8) ^ insn->bytes[1]) & insn->mask[1])) == 0;
+}
+
+/* Where RIP's byte lies in the host; NULL when an instruction there may cross its page. */
+static const u8 *locate(struct vcpu *v)
+{
+    const struct vcpu_arch *a = &v->arch;
+    u64 va = x86_code_bits(v) == 64 ? a->rip : (u32)(a->seg[X86_CS].base + a->rip);
+    struct x86_walk_result at;
+    struct pt_mapping mapping;
+
+    if (x86_walk(v, GVA(va), X86_ACCESS_FETCH | (a->cpl == 3 ? X86_ACCESS_USER : 0), false, &at) != 0 ||
+        (va & (FRAME_SIZE - 1)) > FRAME_SIZE - SVM_INSN_BYTES || pt_query(v->config.stage2, at.gpa.v, &mapping) != 0) {
+        return NULL;
+    }
+    return phys_ptr(mapping.pa);
+}
+
+static void remember(struct vcpu *v, struct svm_insn *insn, const u8 *bytes, u8 len)
+{
+    const struct vmcb_save *save = &svm_of(v)->vmcb->save;
+    u64 generation = READ_ONCE(v->config.stage2->generation);
+    const u8 *host = locate(v);
+
+    insn->len = 0;
+    if (host != NULL) {
+        *insn = (struct svm_insn){
+            .rip = save->rip, .cr3 = save->cr3, .cs_base = save->cs.base, .mode = mode_of(save),
+            .generation = generation, .host = host,
+            .bytes = {word_at(bytes), word_at(bytes + 8)},
+            .mask = {low_bytes(len), low_bytes(len > 8 ? len - 8U : 0)},
+            .len = len,
+        };
+    }
+}
+
+static u8 learn(struct vcpu *v, struct svm_insn *insn)
+{
+    u8 bytes[SVM_INSN_BYTES] = {0};
+    struct x86_insn decoded;
+    size_t have = x86_fetch_insn(v, bytes);
+
+    if (x86_decode(bytes, have, x86_code_bits(v), &decoded) != 0) {
+        return 0;
+    }
+    remember(v, insn, bytes, decoded.length);
+    return decoded.length;
+}
+
+u8 svm_insn_len(struct vcpu *v)
+{
+    struct svm_vcpu *svm = svm_of(v);
+    const struct vmcb_save *save = &svm->vmcb->save;
+    struct svm_insn *insn = &svm->insns[(save->rip ^ save->rip >> HASH_SHIFT) % SVM_INSNS];
+
+    if (insn->len != 0 && insn->rip == save->rip && insn->cr3 == save->cr3 && insn->cs_base == save->cs.base &&
+        insn->mode == mode_of(save) && insn->generation == READ_ONCE(v->config.stage2->generation) &&
+        unchanged(insn)) {
+        return insn->len;
+    }
+    return learn(v, insn);
+}
