@@ -83,6 +83,7 @@ static void decode_exception(const struct vmcb_control *control, struct x86_exit
     xe->exception.has_error = vector == VECTOR_DF || (vector >= VECTOR_TS && vector <= VECTOR_PF) ||
                               vector == VECTOR_AC || vector == VECTOR_CP;
     xe->exception.error = (u32)control->exitinfo1;
+    xe->qual = xe->exception.has_error ? control->exitinfo1 : 0; /* DR6 tells about a #DB, nothing here */
     xe->exception.cr2 = control->exitinfo2;
 }
 
