@@ -6,7 +6,7 @@
 #include "kernel/lib/string.h"
 #include "vm/config_internal.h"
 
-#define DEFAULT_MEM MIB(64)
+#define DEFAULT_MEM MIB(128) /* enough for a distribution's Linux kernel to unpack itself */
 #define DEFAULT_CONSOLE_PORT 0x3F8U
 #define DEFAULT_BAUD 115200U
 #define DEFAULT_ESCAPE 0x1DU /* Ctrl-] */

@@ -23,7 +23,7 @@ struct vm_module {
 
 struct vm_config {
     char name[VM_NAME_MAX];
-    u64 mem_bytes;    /* default 64 MiB */
+    u64 mem_bytes;    /* default 128 MiB */
     u32 vcpus;        /* default 1 */
     struct cpuset pin; /* default: all */
     bool pinned;

@@ -173,7 +173,7 @@ static void test_defaults(void **state)
     assert_false(config.selftest);
     assert_string_equal(config.focus, "");
     assert_string_equal(config.vms[0].name, "vm0");
-    assert_int_equal(config.vms[0].mem_bytes, MIB(64));
+    assert_int_equal(config.vms[0].mem_bytes, MIB(128));
     assert_int_equal(config.vms[0].vcpus, 1);
     assert_false(config.vms[0].pinned);
     assert_true(cpuset_has(&config.vms[0].pin, 255));
