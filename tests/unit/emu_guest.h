@@ -29,6 +29,7 @@ struct guest {
     u64 cr2;
     u64 next_table;                /* where guest_map() takes its next table page */
     u8 phys_bits;                  /* shown by vcpu_backend_caps() */
+    u64 dr6;                       /* last hostcpu_set_dr(6) */
 };
 
 extern struct guest guest;
