@@ -52,7 +52,8 @@
 #define PHYS_BITS_MAX 48U /* what four levels of stage 2 translate */
 
 /* Leaf 0xD, subleaf 1. Not there: XSAVES, XFD. */
-#define XSAVE_EXTENSIONS BITS32(2, 0) /* XSAVEOPT XSAVEC XGETBV1 */
+#define XSAVEC BIT32(1)
+#define XSAVE_EXTENSIONS (XSAVEC | BIT32(0) /* XSAVEOPT */ | BIT32(2) /* XGETBV1 */)
 #define XCR0_ALLOWED (XCR0_X87 | XCR0_SSE | XCR0_AVX | XCR0_OPMASK | XCR0_ZMM_HI256 | XCR0_HI16_ZMM)
 #define XSAVE_FIRST_EXTENDED 2U
 #define XSAVE_LAST 8U
@@ -222,16 +223,18 @@ static u32 xsavec_size(u64 components)
     return size;
 }
 
-static void leaf_xsave(const struct vcpu *v, u32 subleaf, struct x86_cpuid *out)
+/* The sizes follow the guest's XCR0, which is the CPU's: not every CPU exits when the guest writes it. */
+static void leaf_xsave(u32 subleaf, struct x86_cpuid *out)
 {
     if (table.xcr0_allowed == 0) {
         return;
     }
     if (subleaf == 0) {
-        *out = (struct x86_cpuid){(u32)table.xcr0_allowed, xsave_size(v->arch.xcr0), xsave_size(table.xcr0_allowed), 0};
+        *out = (struct x86_cpuid){(u32)table.xcr0_allowed, xsave_size(hostcpu_get_xcr0()),
+                                  xsave_size(table.xcr0_allowed), 0};
     } else if (subleaf == 1) {
         out->eax = table.component[1].eax;
-        out->ebx = (out->eax & BIT32(1)) != 0 ? xsavec_size(v->arch.xcr0) : 0;
+        out->ebx = (out->eax & XSAVEC) != 0 ? xsavec_size(hostcpu_get_xcr0()) : 0;
     } else if (subleaf < XSAVE_LAST) {
         *out = table.component[subleaf];
         out->ecx &= XSAVE_ALIGNED;
@@ -251,7 +254,7 @@ void x86_cpuid_guest(struct vcpu *v, u32 leaf, u32 subleaf, struct x86_cpuid *ou
 {
     *out = (struct x86_cpuid){0, 0, 0, 0};
     if (leaf == LEAF_XSAVE) {
-        leaf_xsave(v, subleaf, out);
+        leaf_xsave(subleaf, out);
         return;
     }
     size_t row = find_row(leaf, subleaf);

@@ -47,6 +47,11 @@ void hostcpu_set_dr(u8 index, u64 value)
     }
 }
 
+u64 hostcpu_get_xcr0(void)
+{
+    return xgetbv(0);
+}
+
 void hostcpu_set_xcr0(u64 value)
 {
     xsetbv(0, value);

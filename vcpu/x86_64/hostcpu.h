@@ -12,4 +12,5 @@ u64 hostcpu_tsc_hz(void);
 void hostcpu_set_tsc_aux(u64 value);
 u64 hostcpu_get_dr(u8 index);             /* 0-3 */
 void hostcpu_set_dr(u8 index, u64 value); /* 0-3, 6 */
+u64 hostcpu_get_xcr0(void);
 void hostcpu_set_xcr0(u64 value);
