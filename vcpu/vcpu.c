@@ -152,14 +152,6 @@ static bool must_leave(const struct vcpu *v, const struct percpu *cpu)
     return READ_ONCE(cpu->resched) || (READ_ONCE(v->requests) & VCPU_REQ_STOP) != 0;
 }
 
-/* A host interrupt ended the guest and is still pending: let the host's IDT have it. */
-static void take_host_interrupt(void)
-{
-    arch_irq_enable();
-    __asm__ volatile("nop" ::: "memory"); /* one instruction between the two, or none is taken; QEMU wants no PAUSE here */
-    arch_irq_disable();
-}
-
 static void enter_until_served(struct vcpu *v, const struct percpu *cpu, struct vcpu_exit *exit)
 {
     do {
@@ -171,7 +163,7 @@ static void enter_until_served(struct vcpu *v, const struct percpu *cpu, struct 
         v->exits++;
         v->exit_counts[exit->kind]++;
         if (exit->kind == VCPU_EXIT_KICKED) {
-            take_host_interrupt();
+            arch_irq_take_pending(); /* a host interrupt ended the guest: the host's own handler takes it */
             exit->kind = VCPU_EXIT_NONE;
         }
     } while (exit->kind == VCPU_EXIT_NONE);

@@ -35,6 +35,13 @@ static inline void arch_irq_wait(void)
     __asm__ volatile("sti; hlt" ::: "memory");
 }
 
+/* Let pending interrupts in and close the door again; interrupts are off before and after. STI opens it only after the
+ * next instruction, which must do nothing special (PAUSE keeps some emulators' doors shut). */
+static inline void arch_irq_take_pending(void)
+{
+    __asm__ volatile("sti; nop; cli" ::: "memory");
+}
+
 static inline void arch_cpu_relax(void)
 {
     __builtin_ia32_pause();

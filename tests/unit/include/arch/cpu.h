@@ -41,6 +41,14 @@ static inline void arch_irq_wait(void)
     }
 }
 
+/* An interrupt that waits comes here. */
+static inline void arch_irq_take_pending(void)
+{
+    if (host_on_relax != NULL) {
+        host_on_relax();
+    }
+}
+
 static inline void arch_cpu_relax(void)
 {
     if (host_on_relax != NULL) {
