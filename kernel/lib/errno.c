@@ -1,8 +1,9 @@
 #include "kernel/lib/errno.h"
+#include "kernel/lib/types.h"
 
 const char *errno_text(int error)
 {
-    switch (error < 0 ? -error : error) {
+    switch (error < 0 ? -(s64)error : error) {
     case 0:
         return "success";
 #define E_TEXT(name, number, text)                                                                                    \

@@ -61,7 +61,7 @@ static void put_number(struct out *out, const struct spec *spec, const char *pre
     char digits[DIGITS_MAX];
     size_t count = render_digits(digits, value, base, spec->conversion == 'X');
     size_t prefix_len = strlen(prefix);
-    size_t zeros = spec->has_precision ? spec->precision : 1;
+    size_t zeros = spec->has_precision ? MIN(spec->precision, (size_t)FMT_PAD_MAX) : 1;
     size_t used;
 
     zeros = zeros > count ? zeros - count : 0;

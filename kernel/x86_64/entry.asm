@@ -1,6 +1,7 @@
 ; Entry from the IDT: 256 stubs that push what the CPU did not (error code, vector), and the common path that saves the
 ; interrupted registers as struct trap_frame (trap.h), calls trap_handle() and returns. The direction flag is cleared as
-; the ABI wants; the CPU aligned the stack to 16 bytes before its frame, and 22 words keep that at the call.
+; the ABI wants; the CPU aligned the stack to 16 bytes before its frame, and 22 words keep that at the call. RBP is left as it
+; was: a backtrace goes on into the interrupted code.
 
 bits 64
 STUB_SIZE equ 16
@@ -43,7 +44,6 @@ trap_common:
     push r15
     cld
     mov rdi, rsp
-    xor ebp, ebp ; the handler's own chain ends here; a backtrace goes on from the frame's RBP
     call trap_handle
     pop r15
     pop r14
