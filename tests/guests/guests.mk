@@ -28,3 +28,4 @@ $(GUEST_ASM): $(BUILD)/guests/%.bin: tests/guests/%.asm
 	nasm -f bin -I tests/guests/ $< -o $@
 
 .PRECIOUS: $(BUILD)/guests/%.elf $(BUILD)/guests/%.o
+include tests/guests/boot/boot.mk
