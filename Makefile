@@ -25,8 +25,6 @@ CFLAGS := -std=gnu17 -O2 -g -ffunction-sections -fdata-sections -ffreestanding -
 	-Wvla -Wcast-qual -Wpointer-arith -Wswitch-enum -Wframe-larger-than=1024
 LDFLAGS := -nostdlib -static --gc-sections -z noexecstack -z max-page-size=4096 --build-id=none --fatal-warnings \
 	--orphan-handling=error -T linker.ld
-# While parts of the tree are still being written:
-LDFLAGS += --unresolved-symbols=ignore-all
 
 # `make V=1` shows the commands.
 Q := $(if $(V),,@)

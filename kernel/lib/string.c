@@ -1,11 +1,19 @@
-/* Plain C, so that it is right everywhere; the Makefile keeps the compiler from turning a loop into a call to itself. */
+/* Plain C but for long stretches; the Makefile keeps the compiler from turning a loop into a call to itself. */
 #include "kernel/lib/string.h"
+#include <arch/string.h>
 
 /* Copies run a word at a time; the type may alias any other and may lie at any address. */
 typedef u64 word __attribute__((may_alias, aligned(1)));
 
 static void copy_up(u8 *dst, const u8 *src, size_t len)
 {
+    if (len >= ARCH_BULK_MIN) {
+        size_t bulk = ALIGN_DOWN(len, sizeof(word));
+        arch_copy_words(dst, src, bulk / sizeof(word));
+        dst += bulk;
+        src += bulk;
+        len -= bulk;
+    }
     for (; len >= sizeof(word); len -= sizeof(word), dst += sizeof(word), src += sizeof(word)) {
         *(word *)(void *)dst = *(const word *)(const void *)src;
     }
@@ -47,6 +55,11 @@ void *memset(void *dst, int byte, size_t len)
     u8 *to = dst;
     word pattern = (u8)byte * (~0ULL / 0xFF); /* the byte in each of the eight places */
 
+    if (len >= ARCH_BULK_MIN) {
+        arch_fill_words(to, pattern, len / sizeof(word));
+        to += ALIGN_DOWN(len, sizeof(word));
+        len %= sizeof(word);
+    }
     for (; len >= sizeof(word); len -= sizeof(word), to += sizeof(word)) {
         *(word *)(void *)to = pattern;
     }

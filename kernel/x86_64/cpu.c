@@ -38,6 +38,10 @@ static void enable_features(void)
     write_cr0(CR0_PE | CR0_MP | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_PG);
     write_cr4(cr4);
     wrmsr(MSR_IA32_EFER, rdmsr(MSR_IA32_EFER) | EFER_NXE);
+    if ((cpuid_get(1, 0).edx & CPUID_1_EDX_PAT) != 0) {
+        wrmsr(MSR_IA32_PAT, PAT_RESET); /* the memory types that mm's page-table bits stand for */
+    }
+    write_dr7(DR7_FIXED); /* no breakpoint of the firmware's */
     if ((cr4 & CR4_OSXSAVE) != 0) {
         xsetbv(0, XCR0_X87);
     }
