@@ -10,10 +10,10 @@
 
 #define HASH_SHIFT 4
 
-/* What decides, beside CR3, where RIP leads and how the bytes there are read. */
+/* What decides, beside CR3, where RIP leads and how wide code there is. */
 static u64 mode_of(const struct vmcb_save *save)
 {
-    return save->cs.attrib | (save->cr0 & CR0_PG) | save->cr4 << 32 | (save->efer & EFER_LMA) << 8;
+    return save->cs.attrib | (save->cr0 & CR0_PG);
 }
 
 static u64 word_at(const u8 *bytes)
@@ -22,18 +22,6 @@ static u64 word_at(const u8 *bytes)
 
     __builtin_memcpy(&word, bytes, sizeof(word));
     return word;
-}
-
-static u64 low_bytes(unsigned count)
-{
-    return count == 0 ? 0 : ~0ULL >> (64 - 8 * MIN(count, 8U));
-}
-
-static bool unchanged(const struct svm_insn *insn)
-{
-    u64 differ = (word_at(insn->host) ^ insn->bytes[0]) & insn->mask[0];
-
-    return (differ | ((word_at(insn->host + 8) ^ insn->bytes[1]) & insn->mask[1])) == 0;
 }
 
 /* Where RIP's byte lies in the host; NULL when an instruction there may cross its page. */
@@ -45,7 +33,7 @@ static const u8 *locate(struct vcpu *v)
     struct pt_mapping mapping;
 
     if (x86_walk(v, GVA(va), X86_ACCESS_FETCH | (a->cpl == 3 ? X86_ACCESS_USER : 0), false, &at) != 0 ||
-        (va & (FRAME_SIZE - 1)) > FRAME_SIZE - SVM_INSN_BYTES || pt_query(v->config.stage2, at.gpa.v, &mapping) != 0) {
+        (va & (FRAME_SIZE - 1)) > FRAME_SIZE - X86_INSN_MAX || pt_query(v->config.stage2, at.gpa.v, &mapping) != 0) {
         return NULL;
     }
     return phys_ptr(mapping.pa);
@@ -55,23 +43,22 @@ static void remember(struct vcpu *v, struct svm_insn *insn, const u8 *bytes, u8 
 {
     const struct vmcb_save *save = &svm_of(v)->vmcb->save;
     u64 generation = READ_ONCE(v->config.stage2->generation);
-    const u8 *host = locate(v);
+    const u8 *host = len <= sizeof(insn->bytes) ? locate(v) : NULL;
 
     insn->len = 0;
     if (host != NULL) {
         *insn = (struct svm_insn){
             .rip = save->rip, .cr3 = save->cr3, .cs_base = save->cs.base, .mode = mode_of(save),
-            .generation = generation, .host = host,
-            .bytes = {word_at(bytes), word_at(bytes + 8)},
-            .mask = {low_bytes(len), low_bytes(len > 8 ? len - 8U : 0)},
-            .len = len,
+            .generation = generation, .host = host, .bytes = word_at(bytes),
+            .mask = ~0ULL >> (64 - 8U * len), .len = len,
         };
     }
 }
 
-static u8 learn(struct vcpu *v, struct svm_insn *insn)
+/* Out of line, so that svm_insn_len() needs no stack frame. */
+static __attribute__((noinline)) u8 learn(struct vcpu *v, struct svm_insn *insn)
 {
-    u8 bytes[SVM_INSN_BYTES] = {0};
+    u8 bytes[X86_INSN_MAX] = {0};
     struct x86_insn decoded;
     size_t have = x86_fetch_insn(v, bytes);
 
@@ -87,10 +74,10 @@ u8 svm_insn_len(struct vcpu *v)
     struct svm_vcpu *svm = svm_of(v);
     const struct vmcb_save *save = &svm->vmcb->save;
     struct svm_insn *insn = &svm->insns[(save->rip ^ save->rip >> HASH_SHIFT) % SVM_INSNS];
+    u64 differ = (insn->rip ^ save->rip) | (insn->cr3 ^ save->cr3) | (insn->cs_base ^ save->cs.base) |
+                 (insn->mode ^ mode_of(save)) | (insn->generation ^ READ_ONCE(v->config.stage2->generation));
 
-    if (insn->len != 0 && insn->rip == save->rip && insn->cr3 == save->cr3 && insn->cs_base == save->cs.base &&
-        insn->mode == mode_of(save) && insn->generation == READ_ONCE(v->config.stage2->generation) &&
-        unchanged(insn)) {
+    if (differ == 0 && insn->len != 0 && ((word_at(insn->host) ^ insn->bytes) & insn->mask) == 0) {
         return insn->len;
     }
     return learn(v, insn);

@@ -69,14 +69,13 @@ hpa_t svm_msrpm(void);
 
 /* --- vCPU ------------------------------------------------------------------------------------------------------------ */
 
-#define SVM_INSNS 16U      /* remembered lengths */
-#define SVM_INSN_BYTES 16U /* no instruction is longer */
+#define SVM_INSNS 16U /* remembered lengths */
 
 /* An instruction whose length is known: insn.c. */
 struct svm_insn {
     u64 rip, cr3, cs_base, mode, generation; /* what it was found by */
     const u8 *host;                          /* its bytes in guest memory */
-    u64 bytes[2], mask[2];                   /* what they were; only the masked ones belong to it */
+    u64 bytes, mask;                         /* what they were; only the masked ones belong to it */
     u8 len;                                  /* 0: empty */
 };
 

@@ -140,37 +140,61 @@ static void fetch_sys(struct vcpu_arch *arch, struct vmcb_save *save)
     arch->sysenter_eip = save->sysenter_eip;
 }
 
-static const struct {
-    u32 group;
-    u32 clean; /* the VMCB's clean bits that cover it */
-    void (*flush)(struct vcpu_arch *arch, struct vmcb_save *save);
-    void (*fetch)(struct vcpu_arch *arch, struct vmcb_save *save);
-} groups_table[] = {
-    {X86_G_SEG, VMCB_CLEAN_SEG, flush_seg, fetch_seg},
-    {X86_G_DT, VMCB_CLEAN_DT, flush_dt, fetch_dt},
-    {X86_G_CR, VMCB_CLEAN_CRX | VMCB_CLEAN_NP, flush_cr, fetch_cr},
-    {X86_G_DR, VMCB_CLEAN_DRX, flush_dr, fetch_dr},
-    {X86_G_SYS, 0, flush_sys, fetch_sys},
-};
+/* Out of line: most exits want CR at most. */
+static __attribute__((noinline)) void fetch_others(struct vcpu_arch *arch, struct vmcb_save *save, u32 groups)
+{
+    if ((groups & X86_G_SEG) != 0) {
+        fetch_seg(arch, save);
+    }
+    if ((groups & X86_G_DT) != 0) {
+        fetch_dt(arch, save);
+    }
+    if ((groups & X86_G_DR) != 0) {
+        fetch_dr(arch, save);
+    }
+    if ((groups & X86_G_SYS) != 0) {
+        fetch_sys(arch, save);
+    }
+}
 
 void svm_regs_fetch(struct vcpu *v, u32 groups)
 {
     struct vcpu_arch *arch = &v->arch;
+    struct vmcb_save *save = &svm_of(v)->vmcb->save;
+    u32 wanted = groups & ~arch->valid;
 
-    for (size_t i = 0; i < ARRAY_SIZE(groups_table); i++) {
-        if ((groups & ~arch->valid & groups_table[i].group) != 0) {
-            groups_table[i].fetch(arch, &svm_of(v)->vmcb->save);
-        }
-    }
     arch->valid |= groups;
+    if ((wanted & X86_G_CR) != 0) {
+        fetch_cr(arch, save);
+    }
+    if ((wanted & ~(X86_G_CORE | X86_G_CR)) != 0) {
+        fetch_others(arch, save, wanted);
+    }
 }
 
 void svm_regs_flush(struct vcpu *v, u32 groups)
 {
-    for (size_t i = 0; i < ARRAY_SIZE(groups_table); i++) {
-        if ((groups & groups_table[i].group) != 0) {
-            groups_table[i].flush(&v->arch, &svm_of(v)->vmcb->save);
-            svm_touch(svm_of(v), groups_table[i].clean);
-        }
+    struct vcpu_arch *arch = &v->arch;
+    struct svm_vcpu *svm = svm_of(v);
+    struct vmcb_save *save = &svm->vmcb->save;
+
+    if ((groups & X86_G_CR) != 0) {
+        flush_cr(arch, save);
+        svm_touch(svm, VMCB_CLEAN_CRX | VMCB_CLEAN_NP);
+    }
+    if ((groups & X86_G_SEG) != 0) {
+        flush_seg(arch, save);
+        svm_touch(svm, VMCB_CLEAN_SEG);
+    }
+    if ((groups & X86_G_DT) != 0) {
+        flush_dt(arch, save);
+        svm_touch(svm, VMCB_CLEAN_DT);
+    }
+    if ((groups & X86_G_DR) != 0) {
+        flush_dr(arch, save);
+        svm_touch(svm, VMCB_CLEAN_DRX);
+    }
+    if ((groups & X86_G_SYS) != 0) {
+        flush_sys(arch, save);
     }
 }
