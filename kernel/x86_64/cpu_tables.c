@@ -1,5 +1,5 @@
 /* Descriptor tables: one GDT and TSS per CPU, one IDT for all. SDM 3.4.5 (segment descriptors), 6.14 (64-bit IDT, IST),
- * 7.7 (64-bit TSS). */
+ * 8.7 (64-bit TSS). */
 #include "kernel/x86_64/cpu_tables.h"
 #include "kernel/lib/cpuset.h"
 #include "kernel/x86_64/gdt.h"
@@ -16,9 +16,9 @@ struct PACKED tss {
     u16 reserved3;
     u16 iomap_base;
 };
-_Static_assert(sizeof(struct tss) == 104, "SDM figure 7-11");
-_Static_assert(offsetof(struct tss, rsp) == 4 && offsetof(struct tss, ist) == 36, "SDM figure 7-11");
-_Static_assert(offsetof(struct tss, iomap_base) == 102, "SDM figure 7-11");
+_Static_assert(sizeof(struct tss) == 104, "SDM figure 8-11");
+_Static_assert(offsetof(struct tss, rsp) == 4 && offsetof(struct tss, ist) == 36, "SDM figure 8-11");
+_Static_assert(offsetof(struct tss, iomap_base) == 102, "SDM figure 8-11");
 
 enum { GDT_NULL, GDT_CODE, GDT_DATA, GDT_TSS_LOW, GDT_TSS_HIGH, GDT_ENTRIES };
 _Static_assert(SEL_KERNEL_CS == GDT_CODE * 8 && SEL_KERNEL_DS == GDT_DATA * 8 && SEL_TSS == GDT_TSS_LOW * 8,
