@@ -16,8 +16,8 @@ struct vcpu_caps {
     u8 phys_bits;
 };
 
-enum vcpu_event_type { VCPU_EVENT_IRQ, VCPU_EVENT_NMI, VCPU_EVENT_EXCEPTION, VCPU_EVENT_SOFT_IRQ, VCPU_EVENT_SOFT_EXCEPTION,
-                       VCPU_EVENT_PRIV_SOFT_EXCEPTION };
+enum vcpu_event_type { VCPU_EVENT_IRQ, VCPU_EVENT_NMI, VCPU_EVENT_EXCEPTION, VCPU_EVENT_SOFT_IRQ,
+                       VCPU_EVENT_SOFT_EXCEPTION, VCPU_EVENT_PRIV_SOFT_EXCEPTION };
 
 struct vcpu_event {
     enum vcpu_event_type type;
@@ -39,12 +39,14 @@ struct vcpu_backend {
 
     int (*vcpu_init)(struct vcpu *v);      /* allocate and fill the control block; any CPU: 0, -E_NOMEM */
     void (*vcpu_fini)(struct vcpu *v);     /* free everything; v is not loaded anywhere; any CPU */
-    int (*vcpu_reset)(struct vcpu *v);     /* controls back to their initial values; registers are the caller's; any CPU, not loaded */
+    /* controls back to their initial values; registers are the caller's; any CPU, not loaded */
+    int (*vcpu_reset)(struct vcpu *v);
 
     int (*load)(struct vcpu *v);           /* bind to this CPU, IRQs off: 0 or -E_HW */
     void (*unload)(struct vcpu *v);        /* release so that another CPU can load it; registers land in v->arch */
 
-    void (*run)(struct vcpu *v, struct vcpu_exit *exit); /* IRQs off: flush dirty state, deliver events, enter once, decode */
+    /* IRQs off: flush dirty state, deliver events, enter once, decode */
+    void (*run)(struct vcpu *v, struct vcpu_exit *exit);
 
     void (*regs_fetch)(struct vcpu *v, u32 groups); /* hardware -> v->arch for the groups; sets them valid */
     void (*event_inject)(struct vcpu *v, const struct vcpu_event *event); /* with the next entry */

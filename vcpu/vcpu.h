@@ -4,7 +4,8 @@
  *                                               Running -halt-> Blocked -event-> Ready
  *   any -fault-> Invalid -reset-> Free
  *
- * Ownership: only the CPU to which a vCPU is bound touches v->arch. Everybody else sets a bit in `requests` and kicks. */
+ * Ownership: only the CPU to which a vCPU is bound touches v->arch. Everybody else sets a bit in `requests` and
+ * kicks. */
 #pragma once
 #include "kernel/lib/cpuset.h"
 #include "kernel/lib/types.h"
@@ -32,7 +33,8 @@ enum vcpu_state {
 struct vcpu_mem_ops {
     int (*ram_read)(void *ctx, gpa_t gpa, void *buf, size_t len);        /* 0 or -E_FAULT: not RAM */
     int (*ram_write)(void *ctx, gpa_t gpa, const void *buf, size_t len); /* 0 or -E_FAULT: not RAM, or read-only */
-    void (*mmio)(void *ctx, gpa_t gpa, u8 size, bool write, u64 *value); /* size 1,2,4,8; unclaimed reads give all ones */
+    /* size 1,2,4,8; unclaimed reads give all ones */
+    void (*mmio)(void *ctx, gpa_t gpa, u8 size, bool write, u64 *value);
     void (*pio)(void *ctx, u16 port, u8 size, bool write, u32 *value);
 };
 
@@ -75,12 +77,15 @@ MUST_CHECK int vcpu_setup(struct vcpu *v);
 /* Free -> Ready on the calling CPU (a Blocked one stays Blocked). 0; -E_STATE; -E_BUSY (this CPU has another bound);
  * -E_RANGE (outside the affinity); -E_HW (the CPU refused to load it). On failure nothing is bound. */
 MUST_CHECK int vcpu_bind(struct vcpu *v);
-/* Ready or Blocked or Invalid, bound here -> Free (a Blocked one stays Blocked, an Invalid one Invalid, but unbound). 0 or -E_STATE. */
+/* Ready or Blocked or Invalid, bound here -> Free (a Blocked one stays Blocked, an Invalid one Invalid, but
+ * unbound). 0 or -E_STATE. */
 MUST_CHECK int vcpu_unbind(struct vcpu *v);
-/* Blocked -> Ready (unbound: -> Free, so that bind makes it Ready) when an event waits. true when it is Ready or Free now.
+/* Blocked -> Ready (unbound: -> Free, so that bind makes it Ready) when an event waits. true when it is Ready or
+ * Free now.
  * Owner CPU. */
 bool vcpu_try_unblock(struct vcpu *v);
-/* Ready -> Running -> Ready/Blocked/Invalid. Enters the guest until an exit that the VM layer must serve. IRQs on at call
+/* Ready -> Running -> Ready/Blocked/Invalid. Enters the guest until an exit that the VM layer must serve. IRQs on at
+ * call
  * and return. 0 with *exit filled, or -E_STATE (nothing changed). */
 MUST_CHECK int vcpu_run(struct vcpu *v, struct vcpu_exit *exit);
 /* Any unbound state but Created -> Free, registers at the architectural reset, requests cleared. 0 or -E_STATE. */
@@ -104,7 +109,8 @@ void vcpu_request(struct vcpu *v, u32 requests);
 MUST_CHECK int vcpu_set_entry(struct vcpu *v, const struct vcpu_entry *entry);
 /* Log registers, control state, last exit: for crash reports. Owner CPU or stopped. Lines start with "vm=<name> ". */
 void vcpu_dump(struct vcpu *v, const char *vm_name);
-/* Make the guest state one that the hardware must refuse at the next entry; for self tests of the failure path. Owner. */
+/* Make the guest state one that the hardware must refuse at the next entry; for self tests of the failure path.
+ * Owner. */
 void vcpu_break_state(struct vcpu *v);
 /* The PC, for event lines. */
 u64 vcpu_pc(struct vcpu *v);

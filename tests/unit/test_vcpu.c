@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --- the script: what the backend and the ISA answer, and what they were asked ------------------------------------- */
+/* --- the script: what the backend and the ISA answer, and what they were asked ---------------------------------- */
 
 static struct {
     int init_error, isa_error, reset_error, load_error;
@@ -129,7 +129,7 @@ static void fake_wake(struct vcpu *v)
     script.wakes++;
 }
 
-/* --- a vCPU in any state ---------------------------------------------------------------------------------------------- */
+/* --- a vCPU in any state ---------------------------------------------------------------------------------------- */
 
 static struct vcpu v;
 static struct percpu cpus[2];
@@ -179,7 +179,7 @@ static void bring_to(enum vcpu_state state)
     assert_int_equal(v.state, state);
 }
 
-/* --- every state x every call ------------------------------------------------------------------------------------------ */
+/* --- every state x every call ----------------------------------------------------------------------------------- */
 
 enum call { SETUP, BIND, UNBIND, RUN, RESET, DESTROY, UNBLOCK, CALLS };
 
@@ -203,7 +203,8 @@ static int make_call(enum call call)
 
 #define NO (-1) /* refused with -E_STATE, nothing changed */
 static const int expected[VCPU_STATES][CALLS] = {
-    /*                  SETUP      BIND          UNBIND     RUN         RESET      DESTROY       UNBLOCK (an event waits) */
+    /*                  SETUP      BIND          UNBIND     RUN         RESET      DESTROY       UNBLOCK (an event
+     * waits) */
     [VCPU_CREATED] = {VCPU_FREE, NO, NO, NO, NO, VCPU_CREATED, NO},
     [VCPU_FREE] = {NO, VCPU_READY, NO, NO, VCPU_FREE, VCPU_CREATED, VCPU_FREE},
     [VCPU_READY] = {NO, NO, VCPU_FREE, VCPU_READY, NO, NO, VCPU_READY},
@@ -303,7 +304,7 @@ static void table_is_the_design(void **state)
     }
 }
 
-/* --- failures ------------------------------------------------------------------------------------------------------------ */
+/* --- failures --------------------------------------------------------------------------------------------------- */
 
 static void errors_leave_nothing_behind(void **state)
 {
@@ -375,7 +376,7 @@ static void entry_failure_is_recoverable(void **state)
     run_to(VCPU_EXIT_PIO);
 }
 
-/* --- the loop ------------------------------------------------------------------------------------------------------------ */
+/* --- the loop --------------------------------------------------------------------------------------------------- */
 
 static void hot_exits_stay_inside(void **state)
 {
@@ -430,7 +431,7 @@ static void pending_triple_fault_never_enters(void **state)
     assert_int_equal(script.runs, 0);
 }
 
-/* --- requests ------------------------------------------------------------------------------------------------------------ */
+/* --- requests --------------------------------------------------------------------------------------------------- */
 
 static void request_from_cpu1(struct vcpu *running)
 {

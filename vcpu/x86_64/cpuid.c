@@ -19,32 +19,33 @@
 
 /* Leaf 1. Not there: MONITOR, VMX, SMX, PCID, x2APIC, TSC deadline (ECX); MCE, APIC, MCA, HTT (EDX). */
 #define LEAF1_ECX                                                                                                      \
-    (BIT32(0) /* SSE3 */ | BIT32(1) /* PCLMULQDQ */ | BIT32(9) /* SSSE3 */ | BIT32(12) /* FMA */ | BIT32(13) /* CX16 */ | \
-     BITS32(20, 19) /* SSE4 */ | BITS32(23, 22) /* MOVBE POPCNT */ | BITS32(26, 25) /* AES XSAVE */ |                   \
+    (BIT32(0) /* SSE3 */ | BIT32(1) /* PCLMULQDQ */ | BIT32(9) /* SSSE3 */ | BITS32(13, 12) /* FMA CX16 */ | \
+     BITS32(20, 19) /* SSE4 */ | BITS32(23, 22) /* MOVBE POPCNT */ | BITS32(26, 25) /* AES XSAVE */ | \
      BITS32(30, 28) /* AVX F16C RDRAND */)
 #define LEAF1_EDX                                                                                                      \
-    (BITS32(6, 0) /* FPU VME DE PSE TSC MSR PAE */ | BIT32(8) /* CX8 */ | BITS32(13, 11) /* SEP MTRR PGE */ |           \
+    (BITS32(6, 0) /* FPU VME DE PSE TSC MSR PAE */ | BIT32(8) /* CX8 */ | BITS32(13, 11) /* SEP MTRR PGE */ | \
      BITS32(17, 15) /* CMOV PAT PSE36 */ | BIT32(19) /* CLFSH */ | BITS32(27, 23) /* MMX FXSR SSE SSE2 SS */)
 #define LEAF1_EBX_CLFLUSH BITS32(15, 8)
 #define LEAF1_EBX_ONE_CPU BIT32(16)
 
-/* Leaf 7. Not there: TSC_ADJUST, TSX, INVPCID, RDT, MPX, PT (EBX); PKU, WAITPKG, CET, LA57 (ECX); all of EDX but FSRM. */
+/* Leaf 7. Not there: TSC_ADJUST, TSX, INVPCID, RDT, MPX, PT (EBX); PKU, WAITPKG, CET, LA57 (ECX); all of EDX but
+ * FSRM. */
 #define LEAF7_EBX                                                                                                      \
-    (BIT32(0) /* FSGSBASE */ | BIT32(3) /* BMI1 */ | BITS32(9, 5) /* AVX2 FDP SMEP BMI2 ERMS */ |                       \
-     BIT32(13) /* no FCS FDS */ | BITS32(21, 16) /* AVX512F DQ RDSEED ADX SMAP IFMA */ |                                \
+    (BIT32(0) /* FSGSBASE */ | BIT32(3) /* BMI1 */ | BITS32(9, 5) /* AVX2 FDP SMEP BMI2 ERMS */ | \
+     BIT32(13) /* no FCS FDS */ | BITS32(21, 16) /* AVX512F DQ RDSEED ADX SMAP IFMA */ | \
      BITS32(24, 23) /* CLFLUSHOPT CLWB */ | BITS32(31, 28) /* AVX512CD SHA BW VL */)
 #define LEAF7_ECX                                                                                                      \
-    (BITS32(2, 1) /* AVX512VBMI UMIP */ | BITS32(12, 8) /* GFNI VAES VPCLMULQDQ VNNI BITALG */ |                        \
+    (BITS32(2, 1) /* AVX512VBMI UMIP */ | BITS32(12, 8) /* GFNI VAES VPCLMULQDQ VNNI BITALG */ | \
      BIT32(14) /* VPOPCNTDQ */ | BIT32(22) /* RDPID */)
 #define LEAF7_EDX BIT32(4)
 
 /* 80000001. Not there: SVM, extended APIC, OSVW, IBS, SKINIT, LWP, TOPOEXT, perf counters, MWAITX (ECX); MCE, APIC,
  * MCA, FFXSR (EDX). */
 #define EXT1_ECX                                                                                                       \
-    (BIT32(0) /* LAHF */ | BITS32(8, 5) /* ABM SSE4A MISALIGNSSE PREFETCHW */ | BIT32(11) /* XOP */ | BIT32(16) /* FMA4 */ | \
-     BIT32(21) /* TBM */)
+    (BIT32(0) /* LAHF */ | BITS32(8, 5) /* ABM SSE4A MISALIGNSSE PREFETCHW */ | BIT32(11) /* XOP */ | \
+     BIT32(16) /* FMA4 */ | BIT32(21) /* TBM */)
 #define EXT1_EDX                                                                                                       \
-    (BITS32(6, 0) | BIT32(8) /* CX8 */ | BITS32(13, 11) /* SYSCALL MTRR PGE */ | BITS32(17, 15) | BIT32(20) /* NX */ |   \
+    (BITS32(6, 0) | BIT32(8) /* CX8 */ | BITS32(13, 11) /* SYSCALL MTRR PGE */ | BITS32(17, 15) | BIT32(20) /* NX */ | \
      BITS32(24, 22) /* MMXEXT MMX FXSR */ | BITS32(27, 26) /* 1 GiB pages, RDTSCP */ | BITS32(31, 29) /* LM 3DNOW */)
 #define EXT7_EDX BIT32(8) /* invariant TSC */
 #define EXT8_EBX (BIT32(0) /* CLZERO */ | BIT32(2) /* XSAVEERPTR */)
@@ -72,7 +73,8 @@ struct cpuid_row {
 /* THE list, sorted by leaf. Leaf 0xD is computed apart, from the same machine's sizes. */
 static const struct cpuid_row rows[] = {
     {0x0, ANY, {0, ALL, ALL, ALL}, {MAX_BASIC, 0, 0, 0}, FIX_NONE},
-    {0x1, ANY, {ALL, LEAF1_EBX_CLFLUSH, LEAF1_ECX, LEAF1_EDX}, {0, LEAF1_EBX_ONE_CPU, CPUID_1_ECX_HYPERVISOR, 0}, FIX_LEAF1},
+    {0x1, ANY, {ALL, LEAF1_EBX_CLFLUSH, LEAF1_ECX, LEAF1_EDX}, {0, LEAF1_EBX_ONE_CPU, CPUID_1_ECX_HYPERVISOR, 0},
+     FIX_LEAF1},
     {0x2, ANY, {ALL, ALL, ALL, ALL}, {0, 0, 0, 0}, FIX_NONE},
     {0x4, 0, {BITS32(13, 0), ALL, ALL, ALL}, {0, 0, 0, 0}, FIX_NONE},
     {0x4, 1, {BITS32(13, 0), ALL, ALL, ALL}, {0, 0, 0, 0}, FIX_NONE},
@@ -81,10 +83,12 @@ static const struct cpuid_row rows[] = {
     {0x7, 0, {0, LEAF7_EBX, LEAF7_ECX, LEAF7_EDX}, {0, 0, 0, 0}, FIX_NONE},
     {0x15, ANY, {0, 0, 0, 0}, {0, 0, 0, 0}, FIX_TSC},
     {0x16, ANY, {0, 0, 0, 0}, {0, 0, 0, 0}, FIX_MHZ},
-    {0x40000000, ANY, {0, 0, 0, 0}, {MAX_HYPERVISOR, TEXT('K', 'V', 'M', 'K'), TEXT('V', 'M', 'K', 'V'), TEXT('M', 0, 0, 0)},
+    {0x40000000, ANY, {0, 0, 0, 0},
+     {MAX_HYPERVISOR, TEXT('K', 'V', 'M', 'K'), TEXT('V', 'M', 'K', 'V'), TEXT('M', 0, 0, 0)},
      FIX_NONE},
     {0x40000001, ANY, {0, 0, 0, 0}, {0, 0, 0, 0}, FIX_NONE},
-    {0x40000100, ANY, {0, 0, 0, 0}, {MAX_MOTE, TEXT('M', 'o', 't', 'e'), TEXT('M', 'o', 't', 'e'), TEXT('M', 'o', 't', 'e')},
+    {0x40000100, ANY, {0, 0, 0, 0},
+     {MAX_MOTE, TEXT('M', 'o', 't', 'e'), TEXT('M', 'o', 't', 'e'), TEXT('M', 'o', 't', 'e')},
      FIX_NONE},
     {0x40000101, ANY, {0, 0, 0, 0}, {MOTE_INTERFACE_VERSION, 0, 0, 0}, FIX_MOTE},
     {0x80000000, ANY, {0, ALL, ALL, ALL}, {MAX_EXTENDED, 0, 0, 0}, FIX_NONE},

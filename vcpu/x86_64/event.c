@@ -1,4 +1,5 @@
-/* Events: which exception, NMI or interrupt the next entry delivers, and what happens when an exit cut a delivery short.
+/* Events: which exception, NMI or interrupt the next entry delivers, and what happens when an exit cut a delivery
+ * short.
  * SDM 6.9 "Priority", 6.15 "Double Fault Exception", 26.3 and 27.6 (event injection), 28.2.4 (IDT-vectoring);
  * APM 8.2.9, 15.20. Everything is delivered by injection; windows only make the CPU come back in time. */
 #include "kernel/x86_64/regs.h"
@@ -126,7 +127,8 @@ static void inject_exception(struct vcpu *v)
 {
     struct vcpu_arch *a = x86_regs(v, X86_G_CR);
     const struct vcpu_event event = {.type = VCPU_EVENT_EXCEPTION, .vector = a->exception.vector,
-                                     .has_error = a->exception.has_error && (a->cr0 & CR0_PE) != 0, /* none in real mode */
+                                     /* none in real mode */
+                                     .has_error = a->exception.has_error && (a->cr0 & CR0_PE) != 0,
                                      .error = a->exception.error};
 
     if (class_of(event.vector) != DOUBLE_FAULT && event.vector != VECTOR_DB) {
@@ -246,9 +248,9 @@ void x86_before_entry(struct vcpu *v)
 bool isa_vcpu_event_waits(struct vcpu *v)
 {
     const struct vcpu_arch *a = &v->arch;
+    bool nmi = a->nmi_pending && (a->blocking & X86_BLOCK_NMI) == 0;
 
-    return a->exception.valid || a->reinject || a->triple_fault || (a->nmi_pending && (a->blocking & X86_BLOCK_NMI) == 0) ||
-           (irq_open(a) && chip_pending(v));
+    return a->exception.valid || a->reinject || a->triple_fault || nmi || (irq_open(a) && chip_pending(v));
 }
 
 bool isa_vcpu_exit_waits(struct vcpu *v, struct vcpu_exit *exit)

@@ -1,4 +1,5 @@
-/* From a decoded hardware exit to its end: one table, indexed by enum x86_exit_code. Exits that are policy end here, the
+/* From a decoded hardware exit to its end: one table, indexed by enum x86_exit_code. Exits that are policy end here,
+ * the
  * others become the neutral exits of vcpu/exit.h. */
 #include "kernel/lib/errno.h"
 #include "kernel/x86_64/regs.h"
@@ -23,7 +24,7 @@ void x86_exit_unhandled(const struct x86_exit *xe, struct vcpu_exit *exit, const
     exit->unhandled.what = what;
 }
 
-/* --- exits that say nothing about the guest -------------------------------------------------------------------------- */
+/* --- exits that say nothing about the guest --------------------------------------------------------------------- */
 
 static void exit_kicked(struct vcpu *v, const struct x86_exit *xe, struct vcpu_exit *exit)
 {
@@ -62,9 +63,10 @@ static void exit_shutdown(struct vcpu *v, const struct x86_exit *xe, struct vcpu
     v->arch.triple_fault = true;
 }
 
-/* --- exceptions and task switches --------------------------------------------------------------------------------------- */
+/* --- exceptions and task switches ------------------------------------------------------------------------------- */
 
-/* Intercepted so that their delivery cannot loop for ever inside the CPU; the guest gets them. What the hardware says of a
+/* Intercepted so that their delivery cannot loop for ever inside the CPU; the guest gets them. What the hardware
+ * says of a
  * #DB (VMX: exit qualification; SVM: zero, DR6 is written already) goes into DR6 (SDM 28.2.1). */
 static void exit_exception(struct vcpu *v, const struct x86_exit *xe, struct vcpu_exit *exit)
 {
@@ -94,7 +96,7 @@ static void exit_task_switch(struct vcpu *v, const struct x86_exit *xe, struct v
     }
 }
 
-/* --- exits for the VM layer ----------------------------------------------------------------------------------------------- */
+/* --- exits for the VM layer ------------------------------------------------------------------------------------- */
 
 static void exit_io(struct vcpu *v, const struct x86_exit *xe, struct vcpu_exit *exit)
 {
@@ -160,7 +162,7 @@ static void exit_pause(struct vcpu *v, const struct x86_exit *xe, struct vcpu_ex
     exit->kind = VCPU_EXIT_YIELD;
 }
 
-/* --- the table --------------------------------------------------------------------------------------------------------------- */
+/* --- the table -------------------------------------------------------------------------------------------------- */
 
 static x86_exit_handler *const handlers[X86_EXIT_CODES] = {
     [X86_EXIT_INTR] = exit_kicked,

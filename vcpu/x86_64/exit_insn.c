@@ -77,7 +77,7 @@ void x86_exit_xsetbv(struct vcpu *v, const struct x86_exit *xe, struct vcpu_exit
     end(v, xe, a->cpl != 0 ? -E_GUEST : x86_xcr0_write(v, (u32)a->gpr[X86_RCX], get_edx_eax(v)));
 }
 
-/* --- control registers ---------------------------------------------------------------------------------------------------- */
+/* --- control registers ------------------------------------------------------------------------------------------ */
 
 static int cr_write(struct vcpu *v, u8 cr, u64 value)
 {
@@ -165,7 +165,7 @@ void x86_exit_cr(struct vcpu *v, const struct x86_exit *xe, struct vcpu_exit *ex
     }
 }
 
-/* --- debug registers ------------------------------------------------------------------------------------------------------- */
+/* --- debug registers -------------------------------------------------------------------------------------------- */
 
 static void dr_write(struct vcpu *v, u8 dr, u64 value)
 {
@@ -195,7 +195,8 @@ static u64 dr_read(struct vcpu *v, u8 dr)
     return (dr & 1) == 0 ? a->dr6 : a->dr7;
 }
 
-/* SDM 18.2: DR4 and DR5 need CR4.DE clear; the upper half of DR6 and DR7 is reserved. DR7.GD would have trapped first. */
+/* SDM 18.2: DR4 and DR5 need CR4.DE clear; the upper half of DR6 and DR7 is reserved. DR7.GD would have trapped
+ * first. */
 static void dr_access(struct vcpu *v, const struct x86_exit *xe)
 {
     u64 value = v->arch.gpr[xe->dr.gpr % X86_GPRS] & mov_mask(v);
@@ -229,7 +230,7 @@ void x86_exit_dr(struct vcpu *v, const struct x86_exit *xe, struct vcpu_exit *ex
     }
 }
 
-/* --- the rest ---------------------------------------------------------------------------------------------------------------- */
+/* --- the rest --------------------------------------------------------------------------------------------------- */
 
 void x86_exit_invlpg(struct vcpu *v, const struct x86_exit *xe, struct vcpu_exit *exit)
 {

@@ -1,4 +1,5 @@
-/* State that software switches when the vCPU on a CPU changes: x87/SSE/AVX, XCR0, debug registers, TSC_AUX. The kernel is
+/* State that software switches when the vCPU on a CPU changes: x87/SSE/AVX, XCR0, debug registers, TSC_AUX. The
+ * kernel is
  * built without SSE, so between load and unload the guest's registers simply stay. SDM Vol. 1 chapter 13; APM 11.5. */
 #include "kernel/base/panic.h"
 #include "kernel/base/percpu.h"
@@ -23,7 +24,8 @@
 /* What this machine has; the same on every CPU. */
 static struct {
     bool ready, xsave, rdtscp, ibpb;
-    u64 components; /* all that XCR0 can hold: a guest may turn on more than it is shown where XSETBV cannot be trapped */
+    /* all that XCR0 can hold: a guest may turn on more than it is shown where XSETBV cannot be trapped */
+    u64 components;
     unsigned order; /* of the area's frames */
 } host;
 

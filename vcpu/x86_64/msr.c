@@ -1,4 +1,5 @@
-/* Model-specific registers as a guest sees them: one sorted table. What is not listed is #GP(0) and, once per MSR, a log
+/* Model-specific registers as a guest sees them: one sorted table. What is not listed is #GP(0) and, once per MSR, a
+ * log
  * line. Answers are those of a CPU with the guest's CPUID. SDM Vol. 4; APM Vol. 2 appendix A. */
 #include "kernel/base/log.h"
 #include "kernel/lib/errno.h"
@@ -28,7 +29,7 @@ struct msr_row {
     int (*write)(struct vcpu *v, u32 msr, u64 value);
 };
 
-/* --- values without anything behind them --------------------------------------------------------------------------- */
+/* --- values without anything behind them ------------------------------------------------------------------------ */
 
 static int read_zero(struct vcpu *v, u32 msr, u64 *value)
 {
@@ -77,7 +78,7 @@ static int read_mtrrcap(struct vcpu *v, u32 msr, u64 *value)
     return 0;
 }
 
-/* --- time, APIC base, MISC_ENABLE ------------------------------------------------------------------------------------- */
+/* --- time, APIC base, MISC_ENABLE ------------------------------------------------------------------------------- */
 
 static int read_tsc(struct vcpu *v, u32 msr, u64 *value)
 {
@@ -129,7 +130,7 @@ static int write_misc_enable(struct vcpu *v, u32 msr, u64 value)
     return 0;
 }
 
-/* --- memory types ------------------------------------------------------------------------------------------------------ */
+/* --- memory types ----------------------------------------------------------------------------------------------- */
 
 /* Is every byte of value a memory type of the set? SDM table 12-2, 12.12.2. */
 static bool types_valid(u64 value, u32 set)
@@ -141,6 +142,12 @@ static bool types_valid(u64 value, u32 set)
         }
     }
     return true;
+}
+
+/* One memory type and nothing above it. */
+static bool type_valid(u64 value, u32 set)
+{
+    return (value & ~MTRR_TYPE_MASK) == 0 && types_valid(value, set);
 }
 
 #define MTRR_TYPES (BIT32(MEMTYPE_UC) | BIT32(MEMTYPE_WC) | BIT32(MEMTYPE_WT) | BIT32(MEMTYPE_WP) | BIT32(MEMTYPE_WB))
@@ -200,7 +207,7 @@ static int write_mtrr_var(struct vcpu *v, u32 msr, u64 value)
 {
     bool mask = (msr & 1) != 0;
     u64 low = value & PAGE_OFFSET_MASK;
-    bool low_ok = mask ? (low & ~MTRR_PHYSMASK_V) == 0 : types_valid(low, MTRR_TYPES);
+    bool low_ok = mask ? (low & ~MTRR_PHYSMASK_V) == 0 : type_valid(low, MTRR_TYPES);
 
     if (!low_ok || (value & GENMASK(63, x86_guest_phys_bits())) != 0) {
         return -E_GUEST;
@@ -219,14 +226,14 @@ static int read_mtrr_def(struct vcpu *v, u32 msr, u64 *value)
 static int write_mtrr_def(struct vcpu *v, u32 msr, u64 value)
 {
     (void)msr;
-    if (!types_valid(value & ~(MTRR_DEF_E | MTRR_DEF_FE), MTRR_TYPES)) {
+    if (!type_valid(value & ~(MTRR_DEF_E | MTRR_DEF_FE), MTRR_TYPES)) {
         return -E_GUEST;
     }
     v->arch.mtrr_def_type = value;
     return 0;
 }
 
-/* --- registers that the CPU has: group SYS, segment bases, EFER, TSC_AUX ---------------------------------------------- */
+/* --- registers that the CPU has: group SYS, segment bases, EFER, TSC_AUX ---------------------------------------- */
 
 static u64 *sys_register(struct vcpu *v, u32 msr)
 {
@@ -322,7 +329,7 @@ static int write_tsc_aux(struct vcpu *v, u32 msr, u64 value)
     return 0;
 }
 
-/* --- the table ----------------------------------------------------------------------------------------------------------- */
+/* --- the table -------------------------------------------------------------------------------------------------- */
 
 static const struct msr_row rows[] = {
     {MSR_IA32_TIME_STAMP_COUNTER, MSR_IA32_TIME_STAMP_COUNTER, ANY_CPU, read_tsc, write_tsc},
@@ -390,8 +397,8 @@ static int refuse_unlisted(struct vcpu *v, u32 msr, const char *access)
     }
     if (a->warned_msrs < ARRAY_SIZE(a->warned_list)) {
         a->warned_list[a->warned_msrs++] = msr;
-        log_warn("vm-id=%u vcpu=%u ev=msr-refused msr=0x%x access=%s rip=0x%llx", v->config.vm_id, v->config.id, msr, access,
-                 (unsigned long long)a->rip);
+        log_warn("vm-id=%u vcpu=%u ev=msr-refused msr=0x%x access=%s rip=0x%llx", v->config.vm_id, v->config.id, msr,
+                 access, (unsigned long long)a->rip);
     }
     return -E_GUEST;
 }

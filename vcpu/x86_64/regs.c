@@ -109,7 +109,8 @@ static void enter_flat(struct vcpu_arch *a, const struct vcpu_entry *entry)
     for (u32 i = X86_ES; i <= X86_GS; i++) {
         a->seg[i] = (struct x86_seg){entry->ds_sel, ATTR_DATA16 | ATTR_FLAT, LIMIT_4G, 0};
     }
-    a->seg[X86_CS] = (struct x86_seg){entry->cs_sel, ATTR_CODE16 | (is_long ? ATTR_G | ATTR_L : ATTR_FLAT), LIMIT_4G, 0};
+    u32 code = ATTR_CODE16 | (is_long ? ATTR_G | ATTR_L : ATTR_FLAT);
+    a->seg[X86_CS] = (struct x86_seg){entry->cs_sel, code, LIMIT_4G, 0};
     a->cr0 = CR0_ET | CR0_PE;
     if (is_long) {
         a->cr0 |= CR0_PG;

@@ -75,14 +75,15 @@ void x86_advance(struct vcpu *v, u8 len);
  * before the entry, before dirty groups are flushed (it may dirty some). */
 void x86_before_entry(struct vcpu *v);
 
-/* A hardware event whose delivery was interrupted by the exit (IDT-vectoring info, EXITINTINFO): deliver it again, merged
+/* A hardware event whose delivery was interrupted by the exit (IDT-vectoring info, EXITINTINFO): deliver it again,
+ * merged
  * by the double-fault rules when the exit itself leads to an exception. */
 void x86_event_interrupted(struct vcpu *v, const struct vcpu_event *event);
 
 /* Dispatch by code through one table. Fills *exit (kind NONE when the guest can go on). */
 void x86_exit_handle(struct vcpu *v, const struct x86_exit *xe, struct vcpu_exit *exit);
 
-/* --- events -------------------------------------------------------------------------------------------------------- */
+/* --- events ----------------------------------------------------------------------------------------------------- */
 
 /* Queue an exception by the rules of SDM 6.15 table 6-5: contributory pairs become #DF, a fault during #DF a triple
  * fault (v->arch.triple_fault; the exit now being handled, or the next vcpu_run(), becomes SHUTDOWN). */
@@ -91,7 +92,7 @@ void x86_raise_gp(struct vcpu *v);  /* #GP(0) */
 void x86_raise_ud(struct vcpu *v);
 void x86_raise_pf(struct vcpu *v, gva_t va, u32 error);
 
-/* --- policy, pure functions over v->arch: also built on the host ---------------------------------------------------- */
+/* --- policy, pure functions over v->arch: also built on the host ------------------------------------------------ */
 
 /* The CPUID allow-list: what the guest sees for leaf/subleaf. host(leaf, subleaf, out) supplies hardware values. */
 struct x86_cpuid { u32 eax, ebx, ecx, edx; };
@@ -117,12 +118,13 @@ u64 x86_efer_allowed(void);
 /* Registers at the architectural reset (SDM table 10-1) into v->arch; all groups dirty. */
 void x86_reset_regs(struct vcpu *v);
 
-/* --- task switch: DECODE's task.c ---------------------------------------------------------------------------------- */
-/* Perform the task switch of xe->task (SDM 8.3 "Task Switching"). 0: done, or a guest exception is queued; -E_NOSYS: not
+/* --- task switch: DECODE's task.c ------------------------------------------------------------------------------- */
+/* Perform the task switch of xe->task (SDM 8.3 "Task Switching"). 0: done, or a guest exception is queued; -E_NOSYS:
+ * not
  * possible, the VM must be stopped. */
 MUST_CHECK int x86_task_switch(struct vcpu *v, const struct x86_exit *xe);
 
-/* --- FPU and other state switched by software when the vCPU on a CPU changes ---------------------------------------- */
+/* --- FPU and other state switched by software when the vCPU on a CPU changes ------------------------------------ */
 /* Called by the core at setup and destroy, not by backends. */
 MUST_CHECK int x86_fpu_init(struct vcpu *v);
 void x86_fpu_fini(struct vcpu *v);
@@ -133,7 +135,7 @@ void x86_fpu_reset(struct vcpu *v); /* contents to the initial state; not loaded
 void x86_state_load(struct vcpu *v);
 void x86_state_unload(struct vcpu *v);
 
-/* --- guest memory through the guest's own page tables ---------------------------------------------------------------- */
+/* --- guest memory through the guest's own page tables ----------------------------------------------------------- */
 #define X86_ACCESS_WRITE BIT32(1)
 #define X86_ACCESS_USER BIT32(2)
 #define X86_ACCESS_FETCH BIT32(4)

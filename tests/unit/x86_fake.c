@@ -1,0 +1,163 @@
+/* See x86_fake.h. */
+#include "tests/unit/x86_fake.h"
+#include "kernel/lib/errno.h"
+#include "kernel/x86_64/regs.h"
+#include <string.h>
+
+struct fake_host fake_host;
+struct fake_log fake_log;
+struct vcpu fake_v;
+u8 fake_ram[0x4000];
+static struct pt stage2;
+
+struct x86_cpuid hostcpu_cpuid(u32 leaf, u32 subleaf)
+{
+    if (leaf == 0xD) {
+        return fake_host.xsave[subleaf % 16];
+    }
+    if (leaf < 0x20) {
+        return fake_host.basic[leaf][subleaf % 4];
+    }
+    if (leaf >= 0x80000000 && leaf < 0x80000020) {
+        return fake_host.extended[leaf - 0x80000000];
+    }
+    return (struct x86_cpuid){0, 0, 0, 0};
+}
+
+u64 hostcpu_tsc(void)
+{
+    return fake_host.tsc;
+}
+
+u64 hostcpu_tsc_hz(void)
+{
+    return fake_host.tsc_hz;
+}
+
+void hostcpu_set_tsc_aux(u64 value)
+{
+    fake_host.tsc_aux = value;
+}
+
+u64 hostcpu_get_dr(u8 index)
+{
+    return fake_host.dr[index];
+}
+
+void hostcpu_set_dr(u8 index, u64 value)
+{
+    fake_host.dr[index] = value;
+}
+
+u64 hostcpu_get_xcr0(void)
+{
+    return fake_host.xcr0;
+}
+
+void hostcpu_set_xcr0(u64 value)
+{
+    fake_host.xcr0 = value;
+}
+
+static void fake_inject(struct vcpu *v, const struct vcpu_event *event)
+{
+    (void)v;
+    fake_log.injected++;
+    fake_log.event = *event;
+}
+
+static void fake_window(struct vcpu *v, u32 windows)
+{
+    (void)v;
+    fake_log.window_calls++;
+    fake_log.windows = windows;
+}
+
+static void fake_flush(struct vcpu *v)
+{
+    (void)v;
+    fake_log.flushes++;
+}
+
+static void fake_offset(struct vcpu *v, u64 offset)
+{
+    (void)v;
+    (void)offset;
+    fake_log.time_offsets++;
+}
+
+static const struct vcpu_backend backend = {
+    .name = "fake", .event_inject = fake_inject, .event_window = fake_window, .tlb_flush = fake_flush,
+    .set_time_offset = fake_offset,
+};
+
+static int ram_read(void *ctx, gpa_t gpa, void *buf, size_t len)
+{
+    (void)ctx;
+    if (!range_contains(0, sizeof(fake_ram), gpa.v, len)) {
+        return -E_FAULT;
+    }
+    memcpy(buf, fake_ram + gpa.v, len);
+    return 0;
+}
+
+static const struct vcpu_mem_ops mem = {.ram_read = ram_read};
+
+void fake_host_vendor(const char *text)
+{
+    for (u32 i = 0; i < 4; i++) {
+        memcpy(&fake_host.basic[0][i].ebx, text, 4);
+        memcpy(&fake_host.basic[0][i].edx, text + 4, 4);
+        memcpy(&fake_host.basic[0][i].ecx, text + 8, 4);
+    }
+    fake_host.extended[0] = fake_host.basic[0][0];
+}
+
+void fake_host_all(void)
+{
+    memset(&fake_host, 0xFF, sizeof(fake_host));
+    memset(fake_host.xsave, 0, sizeof(fake_host.xsave));
+    fake_host.xsave[0] = (struct x86_cpuid){0x602E7, 0, 11008, 0}; /* x87 SSE AVX AVX-512 PKRU AMX */
+    fake_host.xsave[1] = (struct x86_cpuid){0x1F, 0, 0, 0};
+    fake_host.xsave[2] = (struct x86_cpuid){256, 576, 0, 0};
+    fake_host.xsave[5] = (struct x86_cpuid){64, 1088, 0, 0};
+    fake_host.xsave[6] = (struct x86_cpuid){512, 1152, 0, 0};
+    fake_host.xsave[7] = (struct x86_cpuid){1024, 1664, 0, 0};
+    fake_host.xsave[9] = (struct x86_cpuid){8, 2688, 0, 0};
+    fake_host.extended[8].eax = 0x3928; /* 57 linear, 40 physical */
+    fake_host.tsc = 1000;
+    fake_host.tsc_hz = 2300000000ULL;
+    fake_host.xcr0 = 1;
+    fake_host_vendor("AuthenticAMD");
+}
+
+void fake_start(void)
+{
+    memset(&fake_log, 0, sizeof(fake_log));
+    memset(&fake_v, 0, sizeof(fake_v));
+    memset(fake_ram, 0, sizeof(fake_ram));
+    fake_v.backend = &backend;
+    fake_v.config.mem = &mem;
+    fake_v.config.stage2 = &stage2;
+    fake_v.cpu = 0;
+    x86_cpuid_forget();
+    x86_cpuid_init();
+    x86_reset_regs(&fake_v);
+    fake_v.arch.s2_generation = stage2.generation;
+}
+
+int fake_setup(void **state)
+{
+    (void)state;
+    fake_host_all();
+    fake_start();
+    return 0;
+}
+
+void fake_long_mode(void)
+{
+    fake_v.arch.cr0 = CR0_PE | CR0_PG | CR0_ET;
+    fake_v.arch.cr4 = CR4_PAE;
+    fake_v.arch.efer = EFER_LME | EFER_LMA;
+    fake_v.arch.seg[X86_CS].attr = 0xA09B;
+}
