@@ -98,8 +98,9 @@ MUST_CHECK int vcpu_destroy(struct vcpu *v);
 /* Complete the exit that vcpu_run() returned: merge IN data or the hypercall result by width, advance. Owner CPU. */
 void vcpu_finish(struct vcpu *v, struct vcpu_exit *exit);
 /* Execute the instruction at the PC in software (MMIO, string I/O) through config.mem. Returns 0 (done or a guest
- * exception is queued), -E_NOSYS (no such instruction in the emulator; the VM must be stopped), with at most a bounded
- * number of string iterations per call (then the PC stays). Owner CPU. */
+ * exception is queued), -E_NOSYS (no such instruction in the emulator, code in device memory, or the exit happened while
+ * an event was being delivered; the VM must be stopped), with at most a bounded number of string iterations per call
+ * (then the PC stays). Owner CPU. */
 MUST_CHECK int vcpu_emulate(struct vcpu *v);
 /* Guest virtual to physical as the guest sees it now. 0 or -E_FAULT. Owner CPU, or while stopped. */
 MUST_CHECK int vcpu_translate(struct vcpu *v, gva_t va, gpa_t *out);

@@ -201,12 +201,31 @@ static void unknown_instructions_are_refused(void **state)
         assert_false(guest.raised);
         assert_memory_equal(&before, arch, sizeof(before));
     }
+    LONG("\x66\x0F\xAE\x3B"); /* clflushopt of a device does nothing */
+    arch->gpr[X86_RBX] = DATA + KIB(4);
+    done(CODE + 4);
     LONG("\x90"); /* code in device memory */
     arch->rip = DATA + KIB(4);
     assert_int_equal(vcpu_emulate(&guest.v), -E_NOSYS);
     arch->rip = DATA + KIB(64); /* code on no page */
     faults(VECTOR_PF, true, PF_ERROR_ID);
     assert_int_equal(guest.cr2, DATA + KIB(64));
+}
+
+/* A device access made by an event's delivery is not the instruction's at the PC. */
+static void event_delivery_is_refused(void **state)
+{
+    (void)state;
+    LONG("\x88\x03");
+    arch->gpr[X86_RBX] = DATA;
+    arch->reinject = true;
+    arch->interrupted_type = VCPU_EVENT_EXCEPTION;
+    assert_int_equal(vcpu_emulate(&guest.v), -E_NOSYS);
+    arch->interrupted_type = VCPU_EVENT_IRQ;
+    arch->rflags |= RFLAGS_IF;
+    assert_int_equal(vcpu_emulate(&guest.v), -E_NOSYS);
+    arch->rflags &= ~RFLAGS_IF; /* kept until the guest can take it */
+    done(CODE + 2);
 }
 
 static void device_accesses_keep_their_width(void **state)
@@ -406,6 +425,7 @@ int main(void)
         cmocka_unit_test(lock_where_illegal),
         cmocka_unit_test(what_is_no_memory_form),
         cmocka_unit_test(unknown_instructions_are_refused),
+        cmocka_unit_test(event_delivery_is_refused),
         cmocka_unit_test(device_accesses_keep_their_width),
         cmocka_unit_test(port_strings),
         cmocka_unit_test(strings_stop_where_memory_stops),

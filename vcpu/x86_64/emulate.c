@@ -3,7 +3,7 @@
 #include "kernel/x86_64/regs.h"
 #include "vcpu/x86_64/emulate.h"
 
-enum { MOVBE_LOAD = 0xF0, MOVBE_STORE = 0xF1, OP_MOVSXD = 0x63, OP_MOVNTI = 0xC3 };
+enum { MOVBE_LOAD = 0xF0, MOVBE_STORE = 0xF1, OP_MOVSXD = 0x63, OP_MOVNTI = 0xC3, OP_GROUP15 = 0xAE };
 
 static bool is_known(const struct emu_op *op)
 {
@@ -13,11 +13,13 @@ static bool is_known(const struct emu_op *op)
 /* Prefixes that make another instruction of the same opcode. */
 static bool prefix_means_other(const struct x86_insn *in)
 {
+    bool any = in->rep != 0 || in->opsize_prefix;
+
     if (in->map == X86_MAP_0F38) {
         return in->rep != 0; /* CRC32 */
     }
     if (in->map == X86_MAP_0F) {
-        return in->opcode == OP_MOVNTI && (in->rep != 0 || in->opsize_prefix);
+        return (in->opcode == OP_MOVNTI && any) || (in->opcode == OP_GROUP15 && in->rep != 0);
     }
     return in->opcode == OP_MOVSXD && in->code_bits != 64; /* ARPL */
 }
@@ -133,10 +135,22 @@ static int emulate_one(struct x86_emu *e)
     return execute(e);
 }
 
+/* Was the access that failed part of an event's delivery, not of the instruction at the PC? An interrupt may also be kept
+ * from earlier, but then only because the guest cannot take it yet. */
+static bool delivers_event(const struct vcpu_arch *a)
+{
+    bool open = (a->rflags & RFLAGS_IF) != 0 && (a->blocking & (X86_BLOCK_STI | X86_BLOCK_MOVSS)) == 0;
+
+    return a->reinject && (a->interrupted_type != VCPU_EVENT_IRQ || open);
+}
+
 int vcpu_emulate(struct vcpu *v)
 {
     struct x86_emu e = {.v = v, .a = x86_regs(v, X86_G_CORE | X86_G_SEG | X86_G_CR)};
 
+    if (delivers_event(e.a)) {
+        return -E_NOSYS;
+    }
     e.flags = e.a->rflags;
     int rc = emulate_one(&e);
     return rc == -E_GUEST ? 0 : rc;

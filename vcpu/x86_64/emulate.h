@@ -100,7 +100,7 @@ MUST_CHECK int x86_emu_read_rm16(struct vcpu *v, const struct x86_insn *in, u64 
 
 /* --- execution: emulate_ops.c, emulate_stack.c, emulate_string.c ----------------------------------------------------- */
 emu_run emu_alu, emu_mov, emu_movsx, emu_movbe_run, emu_test, emu_not, emu_neg, emu_incdec, emu_shift, emu_bit, emu_xchg,
-    emu_xadd, emu_cmpxchg, emu_cmpxchg_pair, emu_setcc, emu_cmovcc, emu_smsw;
+    emu_xadd, emu_cmpxchg, emu_cmpxchg_pair, emu_setcc, emu_cmovcc, emu_smsw, emu_nothing;
 emu_run emu_push, emu_pop, emu_pop_rm, emu_call, emu_jmp;
 emu_run emu_string;
 /* enum for emu_op.arg of emu_string */

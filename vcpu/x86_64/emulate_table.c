@@ -67,6 +67,8 @@ static const struct emu_op group8[8] = {
     [6] = OP(emu_bit, EMU_E, EMU_IMM, 0, X86_BTR, EMU_RW | EMU_LOCK),
     [7] = OP(emu_bit, EMU_E, EMU_IMM, 0, X86_BTC, EMU_RW | EMU_LOCK),
 };
+/* CLFLUSH and CLFLUSHOPT: a read's checks, nothing to flush in a device */
+static const struct emu_op group15[8] = {[7] = OP(emu_nothing, EMU_E, EMU_NONE, 1, 0, 0)};
 static const struct emu_op group9[8] = {
     [1] = OP(emu_cmpxchg_pair, EMU_NONE, EMU_NONE, 0, 0, EMU_SELF | EMU_MEM | EMU_LOCK),
 };
@@ -131,6 +133,7 @@ const struct emu_op emu_0f[256] = {
     SAME16(0x90, OP(emu_setcc, EMU_E, EMU_NONE, 1, 0, EMU_WR)),
     BIT_OP(0xA3, X86_BT, EMU_RD),
     BIT_OP(0xAB, X86_BTS, EMU_RW | EMU_LOCK),
+    [0xAE] = GROUP(group15),
     PAIR(0xB0, emu_cmpxchg, EMU_E, EMU_G, 0, EMU_RW | EMU_LOCK),
     BIT_OP(0xB3, X86_BTR, EMU_RW | EMU_LOCK),
     EXTEND(0xB6, emu_mov, 1),
