@@ -25,11 +25,16 @@ int memory_drop(void **context)
     return munmap((void *)physmap_base, SPAN);
 }
 
+void memory_clear(void)
+{
+    assert_int_equal(madvise((void *)physmap_base, SPAN, MADV_DONTNEED), 0);
+}
+
 void memory_start(u64 base, u64 len)
 {
     static struct boot_info info;
 
-    assert_int_equal(madvise((void *)physmap_base, SPAN, MADV_DONTNEED), 0);
+    memory_clear();
     info.region_count = 1;
     info.regions[0] = (struct boot_region){base, len, BOOT_REGION_RAM};
     assert_int_equal(frame_init(&info, NULL, 0), 0);

@@ -7,6 +7,9 @@
 int memory_reserve(void **context);
 int memory_drop(void **context);
 
+/* Zero it all. */
+void memory_clear(void);
+
 /* Start afresh: zeroed memory, frames over the single RAM region [base, base+len). Fails the test on error. */
 void memory_start(u64 base, u64 len);
 

@@ -1,90 +1,12 @@
-/* units: mm/frame.c mm/frame_init.c */
+/* units: mm/frame.c mm/frame_init.c tests/unit/frame_pc.c tests/unit/memory.c */
 #include "tests/unit/host.h"
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include "kernel/lib/errno.h"
 #include "mm/frame.h"
-
-#define SPAN GIB(16) /* of fake physical memory, reserved and not committed */
-#define OWNER FRAME_OWNER_VM(3)
-
-static struct boot_info info;
-
-static int make_memory(void **context)
-{
-    (void)context;
-    void *base = mmap(NULL, SPAN, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-    if (base == MAP_FAILED) {
-        return -1;
-    }
-    physmap_base = (u64)base;
-    return 0;
-}
-
-static int drop_memory(void **context)
-{
-    (void)context;
-    return munmap((void *)physmap_base, SPAN);
-}
-
-static int clear_info(void **context)
-{
-    (void)context;
-    memset(&info, 0, sizeof(info));
-    return madvise((void *)physmap_base, SPAN, MADV_DONTNEED);
-}
-
-static void add_region(u64 base, u64 len, enum boot_region_type type)
-{
-    info.regions[info.region_count++] = (struct boot_region){base, len, type};
-}
-
-/* A PC with `bytes` of RAM, the usual holes, a kernel and a module. */
-static void make_pc(u64 bytes)
-{
-    u64 low = MIN(bytes, GIB(3));
-
-    add_region(0, KIB(639), BOOT_REGION_RAM);
-    add_region(KIB(639), KIB(385), BOOT_REGION_RESERVED);
-    add_region(MIB(1), low - MIB(1) - KIB(128), BOOT_REGION_RAM);
-    add_region(low - KIB(128), KIB(128), BOOT_REGION_RECLAIMABLE);
-    add_region(GIB(4) - MIB(1), MIB(1), BOOT_REGION_RESERVED);
-    if (bytes > low) {
-        add_region(GIB(4), bytes - low, BOOT_REGION_RAM);
-    }
-    info.kernel_base = HPA(MIB(1));
-    info.kernel_len = 700000;
-    info.modules[info.module_count++] = (struct boot_module){HPA(MIB(8)), 12345678, ""};
-}
-
-static bool in_ram(u64 base, u64 len)
-{
-    for (u32 i = 0; i < info.region_count; i++) {
-        const struct boot_region *region = &info.regions[i];
-        if (region->type != BOOT_REGION_RAM && ranges_overlap(region->base, region->len, base, len)) {
-            return false;
-        }
-    }
-    for (u32 i = 0; i < info.region_count; i++) {
-        const struct boot_region *region = &info.regions[i];
-        if (region->type == BOOT_REGION_RAM && range_contains(region->base, region->len, base, len)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool in_reserved(u64 base, u64 len)
-{
-    bool hit = base == 0 || ranges_overlap(info.kernel_base.v, info.kernel_len, base, len);
-
-    for (u32 i = 0; i < info.module_count; i++) {
-        hit |= ranges_overlap(info.modules[i].base.v, info.modules[i].len, base, len);
-    }
-    return hit;
-}
+#include "tests/unit/frame_pc.h"
+#include "tests/unit/memory.h"
 
 static bool is_zero(const void *mem, u64 len)
 {
@@ -96,68 +18,6 @@ static bool is_zero(const void *mem, u64 len)
         }
     }
     return true;
-}
-
-/* Take every single frame, check each, and give all back. Dirty ones come back scrubbed. */
-static void drain_and_refill(void)
-{
-    struct frame_stats before = frame_get_stats();
-    hpa_t *taken = calloc(before.free + 1, sizeof(*taken));
-    u64 count = 0;
-
-    assert_non_null(taken);
-    while (frame_alloc(0, OWNER, &taken[count]) == 0) {
-        assert_true(count < before.free);
-        assert_true(in_ram(taken[count].v, FRAME_SIZE));
-        assert_false(in_reserved(taken[count].v, FRAME_SIZE));
-        assert_true(*(u64 *)phys_ptr(taken[count]) == 0); /* never handed out twice: the next line marks it */
-        *(u64 *)phys_ptr(taken[count]) = 1;
-        count++;
-    }
-    assert_int_equal(count, before.free);
-    assert_int_equal(frame_get_stats().free, 0);
-    assert_int_equal(frame_count_owned(OWNER), before.free);
-    for (u64 i = 0; i < count; i++) {
-        assert_int_equal(frame_free(taken[(i * 7919) % count], 0, OWNER), 0); /* a prime: every one once */
-    }
-    assert_int_equal(frame_get_stats().free, before.free);
-    assert_int_equal(frame_count_owned(OWNER), 0);
-    assert_int_equal(frame_count_owned(FRAME_OWNER_FREE), before.free);
-    free(taken);
-}
-
-static void test_small_machine(void **context)
-{
-    (void)context;
-    make_pc(MIB(64));
-    assert_int_equal(frame_init(&info, NULL, 0), 0);
-
-    struct frame_stats stats = frame_get_stats();
-    u64 ram = KIB(636) / FRAME_SIZE + (MIB(63) - KIB(128)) / FRAME_SIZE; /* 639K rounds down to 636K */
-    u64 table = ALIGN_UP(ram * 8, FRAME_SIZE) / FRAME_SIZE;
-    u64 held = 1 + 171 + 3015 + table; /* frame 0, kernel, module */
-    assert_int_equal(stats.reserved, held);
-    assert_int_equal(stats.total, ram - held);
-    assert_int_equal(stats.free, stats.total);
-    assert_int_equal(frame_phys_limit(), MIB(64) - KIB(128));
-    drain_and_refill();
-}
-
-static void test_reserved_argument(void **context)
-{
-    (void)context;
-    const struct frame_range keep[] = {{MIB(40) + 5, 1}, {MIB(40) + 4090, 10}, {~0ULL - 5, 100}, {MIB(41), 0},
-                                       {0x8000, 0x1000}};
-
-    make_pc(MIB(64));
-    assert_int_equal(frame_init(&info, NULL, 0), 0);
-    u64 without = frame_get_stats().free;
-    assert_int_equal(frame_init(&info, keep, ARRAY_SIZE(keep)), 0);
-    assert_int_equal(frame_get_stats().free, without - 3);
-    hpa_t pa;
-    while (frame_alloc(0, OWNER, &pa) == 0) {
-        assert_true(pa.v != 0x8000 && pa.v != MIB(40) && pa.v != MIB(40) + FRAME_SIZE);
-    }
 }
 
 static void test_large_machine(void **context)
@@ -289,72 +149,6 @@ static void test_release_is_safe(void **context)
     drain_and_refill();
 }
 
-static void test_absurd_maps(void **context)
-{
-    (void)context;
-    assert_int_equal(frame_init(&info, NULL, 0), -E_NOMEM); /* no RAM at all */
-
-    add_region(MIB(32), MIB(8), BOOT_REGION_RAM); /* unsorted, overlapping, doubled, wrapping, empty, unaligned */
-    add_region(MIB(1), MIB(4), BOOT_REGION_RAM);
-    add_region(MIB(4), MIB(4), BOOT_REGION_RAM);
-    add_region(MIB(1), MIB(4), BOOT_REGION_RAM);
-    add_region(MIB(34), MIB(1), BOOT_REGION_RESERVED);
-    add_region(MIB(36) + 1, 1, BOOT_REGION_RECLAIMABLE);
-    add_region(MIB(60) + 1, 4096, BOOT_REGION_RAM); /* no whole frame */
-    add_region(MIB(61), 0, BOOT_REGION_RAM);
-    add_region(~0ULL - 100, ~0ULL, BOOT_REGION_RAM);
-    add_region(PHYSMAP_LIMIT, GIB(1), BOOT_REGION_RAM);
-    add_region(~0ULL, ~0ULL, BOOT_REGION_RESERVED);
-    assert_int_equal(frame_init(&info, NULL, 0), 0);
-    struct frame_stats stats = frame_get_stats();
-    u64 ram = (MIB(7) + MIB(8) - MIB(1)) / FRAME_SIZE - 1;
-    assert_int_equal(stats.total + stats.reserved, ram);
-    assert_int_equal(stats.reserved, ALIGN_UP(ram * 8, FRAME_SIZE) / FRAME_SIZE);
-    assert_int_equal(frame_phys_limit(), MIB(40));
-    hpa_t pa;
-    for (u64 i = 0; i < stats.free; i++) {
-        assert_int_equal(frame_alloc(0, OWNER, &pa), 0);
-        assert_false(ranges_overlap(MIB(34), MIB(1), pa.v, FRAME_SIZE));
-    }
-    assert_int_equal(frame_alloc(0, OWNER, &pa), -E_NOMEM);
-}
-
-static void test_absurd_sizes(void **context)
-{
-    (void)context;
-    add_region(0, ~0ULL, BOOT_REGION_RAM); /* 16 EiB of RAM, of which most is something else */
-    add_region(MIB(64), ~0ULL - MIB(64), BOOT_REGION_RESERVED);
-    assert_int_equal(frame_init(&info, NULL, 0), 0);
-    assert_int_equal(frame_phys_limit(), MIB(64));
-    drain_and_refill();
-
-    info.region_count = 0;
-    for (u32 i = 0; i < BOOT_REGIONS_MAX; i++) { /* one frame each, with gaps */
-        add_region(MIB(1) + i * KIB(8), KIB(4), BOOT_REGION_RAM);
-    }
-    assert_int_equal(frame_init(&info, NULL, 0), 0);
-    assert_int_equal(frame_get_stats().total + frame_get_stats().reserved, BOOT_REGIONS_MAX);
-    drain_and_refill();
-
-    info.region_count = BOOT_REGIONS_MAX + 100; /* a lying count */
-    assert_int_equal(frame_init(&info, NULL, 0), 0);
-    info.region_count = BOOT_REGIONS_MAX;
-    drain_and_refill();
-}
-
-static void test_adjacent_regions_join(void **context)
-{
-    (void)context;
-    hpa_t pa;
-
-    for (u64 i = 0; i < 16; i++) {
-        add_region(MIB(16) + i * KIB(256), KIB(256), BOOT_REGION_RAM);
-    }
-    assert_int_equal(frame_init(&info, NULL, 0), 0);
-    assert_int_equal(frame_alloc(FRAME_ORDER_2M, OWNER, &pa), 0);
-    assert_int_equal(pa.v, MIB(16));
-}
-
 #define MODEL_BLOCKS 400
 
 struct model_block {
@@ -420,19 +214,14 @@ static void test_random_against_model(void **context)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(test_small_machine, clear_info),
-        cmocka_unit_test_setup(test_reserved_argument, clear_info),
         cmocka_unit_test_setup(test_large_machine, clear_info),
         cmocka_unit_test_setup(test_below, clear_info),
         cmocka_unit_test_setup(test_refusals, clear_info),
         cmocka_unit_test_setup(test_scrub, clear_info),
         cmocka_unit_test_setup(test_release_module, clear_info),
         cmocka_unit_test_setup(test_release_is_safe, clear_info),
-        cmocka_unit_test_setup(test_absurd_maps, clear_info),
-        cmocka_unit_test_setup(test_absurd_sizes, clear_info),
-        cmocka_unit_test_setup(test_adjacent_regions_join, clear_info),
         cmocka_unit_test_setup(test_random_against_model, clear_info),
     };
 
-    return cmocka_run_group_tests(tests, make_memory, drop_memory);
+    return cmocka_run_group_tests(tests, memory_reserve, memory_drop);
 }

@@ -1,7 +1,11 @@
 /* units: mm/heap.c mm/frame.c mm/frame_init.c tests/unit/memory.c */
 #include "tests/unit/host.h"
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include "mm/frame.h"
 #include "mm/heap.h"
 #include "tests/unit/memory.h"
@@ -114,11 +118,52 @@ static void test_random(void **context)
     }
 }
 
+static void free_twice(u8 *ptr)
+{
+    heap_free(ptr);
+    heap_free(ptr);
+}
+
+static void free_inside(u8 *ptr)
+{
+    heap_free(ptr + 16);
+}
+
+static void free_header(u8 *ptr)
+{
+    heap_free((void *)ALIGN_DOWN((uintptr_t)ptr, FRAME_SIZE));
+}
+
+/* Each misuse is a host bug that ends in a panic; here, in a child that aborts. */
+static void test_misuse(void **context)
+{
+    static void (*const misuses[])(u8 *ptr) = {free_twice, free_inside, free_header};
+
+    (void)context;
+    u8 *neighbour = heap_alloc(100);
+    for (size_t i = 0; i < ARRAY_SIZE(misuses); i++) {
+        u8 *ptr = heap_alloc(100);
+        int status;
+        pid_t child = fork();
+        if (child == 0) {
+            (void)freopen("/dev/null", "w", stderr);
+            (void)signal(SIGABRT, SIG_DFL);
+            misuses[i](ptr);
+            _exit(0);
+        }
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+        heap_free(ptr);
+    }
+    heap_free(neighbour);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_sizes, start, check_clean),
         cmocka_unit_test_setup_teardown(test_exhaustion, start, check_clean),
+        cmocka_unit_test_setup_teardown(test_misuse, start, check_clean),
         cmocka_unit_test_setup_teardown(test_random, start, check_clean),
     };
 
