@@ -25,12 +25,9 @@ static void claim(void)
     log_break_lock();
 }
 
-static NORETURN void finish(const struct trap_frame *frame, const char *format, va_list args)
+static NORETURN void finish(const struct trap_frame *frame, const char *message)
 {
-    char message[MESSAGE_MAX];
-
     claim();
-    (void)fmt_vsnprintf(message, sizeof(message), format, args);
     log_event("panic cpu=%u %s", percpu_count() == 0 ? 0 : percpu()->id, message);
     arch_log_state(frame);
     log_event("verdict=panic code=5");
@@ -42,16 +39,22 @@ static NORETURN void finish(const struct trap_frame *frame, const char *format, 
 
 void panic(const char *format, ...)
 {
+    char message[MESSAGE_MAX];
     va_list args;
 
     va_start(args, format);
-    finish(NULL, format, args);
+    (void)fmt_vsnprintf(message, sizeof(message), format, args);
+    va_end(args);
+    finish(NULL, message);
 }
 
 void panic_trap(const struct trap_frame *frame, const char *format, ...)
 {
+    char message[MESSAGE_MAX];
     va_list args;
 
     va_start(args, format);
-    finish(frame, format, args);
+    (void)fmt_vsnprintf(message, sizeof(message), format, args);
+    va_end(args);
+    finish(frame, message);
 }

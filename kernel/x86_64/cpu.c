@@ -12,7 +12,7 @@
 static u8 early_stacks[ARCH_STACKS][EARLY_STACK_SIZE] ALIGNED(16);
 extern char boot_stack_top[];
 
-/* CR4 as the host wants it. Every bit is gated by CPUID: QEMU's SVM answers a reserved bit by a bogus exit, not by #GP. */
+/* CR4 as the host wants it. Every bit is gated by CPUID: QEMU answers a reserved bit by a bogus exit, not by #GP. */
 static u64 wanted_cr4(void)
 {
     struct cpuid features = cpuid_get(1, 0);

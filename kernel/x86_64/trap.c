@@ -58,7 +58,7 @@ static bool fix_up(struct trap_frame *frame)
     if (frame->vector != VECTOR_GP) {
         return false;
     }
-    for (const struct extable_entry *entry = extable_start; entry < extable_end; entry++) {
+    for (const struct extable_entry *entry = extable_start; (u64)entry < (u64)extable_end; entry++) {
         if (entry->from == frame->rip) {
             frame->rip = entry->to;
             return true;

@@ -8,11 +8,11 @@ struct arch_percpu {
     u64 tss_stack_top;   /* top of this CPU's kernel stack */
     void *gdt;           /* this CPU's GDT */
     void *tss;           /* this CPU's TSS */
-    void *hw_enable;     /* vcpu backend's per-CPU region (VMXON region / host save area), owned by the backend */
+    void *hw_enable;     /* what the vcpu backend gave the CPU to be enabled with; owned by the backend */
     hpa_t hw_enable_pa;
-    void *host_vmcb;     /* SVM: host state for VMLOAD/VMSAVE, owned by the backend */
-    hpa_t host_vmcb_pa;
-    u64 asid_generation; /* SVM ASID allocator of this CPU */
+    void *host_state;    /* host registers that the backend reloads after a guest; owned by the backend */
+    hpa_t host_state_pa;
+    u64 asid_generation; /* the backend's allocator of TLB tags on this CPU */
     u32 asid_next;
     u64 nmi_count;
 };

@@ -88,17 +88,17 @@ static int alloc_pages(struct arch_percpu *cpu)
     }
     cpu->hw_enable = phys_ptr(hsave);
     cpu->hw_enable_pa = hsave;
-    cpu->host_vmcb = phys_ptr(host);
-    cpu->host_vmcb_pa = host;
+    cpu->host_state = phys_ptr(host);
+    cpu->host_state_pa = host;
     return 0;
 }
 
 static void free_pages(struct arch_percpu *cpu)
 {
     free_page(cpu->hw_enable_pa);
-    free_page(cpu->host_vmcb_pa);
+    free_page(cpu->host_state_pa);
     cpu->hw_enable = NULL;
-    cpu->host_vmcb = NULL;
+    cpu->host_state = NULL;
 }
 
 /* EFER.SVME and VM_HSAVE_PA, or neither. */
@@ -140,7 +140,7 @@ int svm_cpu_enable(void)
     }
     svm_asid_exhaust(); /* whatever the TLB holds from before goes with the first assignment */
     write_dr7(DR7_FIXED); /* not every CPU clears it on exit: what the host had is what it gets back */
-    __asm__ volatile("vmsave %%rax" ::"a"(cpu->host_vmcb_pa.v) : "memory");
+    __asm__ volatile("vmsave %%rax" ::"a"(cpu->host_state_pa.v) : "memory");
     return 0;
 }
 

@@ -105,7 +105,7 @@ static int svm_load(struct vcpu *v)
 
     if (svm->cpu != cpu->id) {
         svm->cpu = cpu->id;
-        svm->host_vmcb_pa = cpu->arch.host_vmcb_pa.v;
+        svm->host_vmcb_pa = cpu->arch.host_state_pa.v;
         svm->asid_generation = 0;
         svm->vmcb->control.clean = 0;
     }

@@ -7,8 +7,8 @@ struct percpu;
 struct arch_percpu {
     void *hw_enable;
     hpa_t hw_enable_pa;
-    void *host_vmcb;
-    hpa_t host_vmcb_pa;
+    void *host_state;
+    hpa_t host_state_pa;
     u64 asid_generation;
     u32 asid_next;
     u64 nmi_count;
