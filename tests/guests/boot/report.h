@@ -17,6 +17,8 @@ extern u8 kernel_start[], data_end[], bss_end[];
 /* %s, %u (u32 decimal), %x (u32 hexadecimal), %X (u64 hexadecimal). */
 void print(const char *format, ...);
 void check(bool ok, const char *name, const char *format, ...);
+/* Print "DONE pass=N fail=M" and end the VM with code 0, or 1 when a check failed. */
+void finish(void);
 
 void report_mb1(u32 info);
 void report_mb2(u32 info);
