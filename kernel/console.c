@@ -10,7 +10,7 @@
 #define REPLAY_LINES 8U
 #define REPLAY_BYTES 1024U
 #define NO_CPU (~0U)
-#define ENTER_SPINS 100000000U
+#define ENTER_SPINS 20000000U /* about a second of pauses */
 
 static struct console_device *devices;
 static struct console_port *ports; /* in the order of opening */

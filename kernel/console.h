@@ -13,7 +13,8 @@ struct console_device {
 };
 
 /* Output goes to this device too from now on. The first device makes the console a sink of the log, which replays what
- * was logged so far (unless device->has_log). Lines that Mote itself prints end in CR LF; guest bytes are never changed. Boot CPU. */
+ * was logged so far (unless device->has_log). Lines that Mote itself prints end in CR LF; guest bytes are never changed.
+ * Boot CPU. */
 void console_add_device(struct console_device *device);
 
 /* Wait (bounded) until every device has sent what it holds; before the machine ends. Any context. */

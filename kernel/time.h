@@ -9,7 +9,7 @@
 /* Nanoseconds since boot; monotonic per CPU. Any context. */
 u64 time_now_ns(void);
 
-/* The raw counter (TSC on x86) and its frequency in Hz as measured at boot. */
+/* The raw counter and its frequency in Hz as measured at boot. */
 u64 time_ticks(void);
 u64 time_ticks_hz(void);
 
