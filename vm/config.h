@@ -15,6 +15,14 @@ enum vm_type { VM_TYPE_AUTO, VM_TYPE_LINUX, VM_TYPE_MB2, VM_TYPE_MB1, VM_TYPE_EL
 enum vm_mode { VM_MODE_AUTO, VM_MODE_REAL, VM_MODE_PROT, VM_MODE_LONG };
 enum on_idle { ON_IDLE_HALT, ON_IDLE_POWEROFF, ON_IDLE_REBOOT, ON_IDLE_EXIT_CODE, ON_IDLE_EXIT_VM };
 
+enum vm_after { VM_AFTER_STOP, VM_AFTER_RESTART, VM_AFTER_END_MACHINE };
+
+/* What follows when a VM has ended. */
+struct vm_policy {
+    enum vm_after after;
+    u32 restarts; /* RESTART: at most this many, then STOP; 0 = without limit */
+};
+
 struct vm_module {
     enum vm_role role;
     u32 boot_module; /* index into boot_info.modules */
@@ -32,6 +40,8 @@ struct vm_config {
     bool has_load, has_entry;
     u64 load, entry;
     u64 timeout_ns;   /* 0 = none */
+    struct vm_policy on_exit;  /* by itself: END_MACHINE powers off */
+    struct vm_policy on_crash; /* END_MACHINE halts */
     bool require;
     struct vm_module modules[VM_MODULES_MAX]; /* [0] is the kernel */
     u32 module_count;

@@ -9,6 +9,7 @@
 #define MEM_UNIT KIB(4)
 #define TIMEOUT_MAX_NS (604800ULL * 1000000000ULL) /* a week */
 #define EXIT_CODE_MAX 255U
+#define RESTARTS_MAX 1000000U
 #define PORT_MAX 0xFFF8U /* a UART has eight ports */
 #define BAUD_MAX 115200U
 #define CONTROL_MASK 0x1FU
@@ -113,6 +114,34 @@ static bool set_mode(const struct config_setting *s)
     }
     s->vm->mode = (enum vm_mode)found;
     return true;
+}
+
+/* STOP, RESTART, RESTART:N or END, by the key's own words for the first and the last. */
+static bool set_policy(const struct config_setting *s, struct vm_policy *policy, const char *stop, const char *end)
+{
+    const char *const names[] = {stop, "restart", end};
+    u32 found = config_choose(s->value, names, ARRAY_SIZE(names));
+    u64 limit = 0;
+
+    if (strncmp(s->value, "restart:", 8) == 0 && config_parse_number(s->value + 8, &limit) && limit != 0 &&
+        limit <= RESTARTS_MAX) {
+        found = VM_AFTER_RESTART;
+    }
+    if (found == ARRAY_SIZE(names)) {
+        return REFUSE(s, "bad value '%.40s': none of %s restart restart:1..%u %s", s->value, stop, RESTARTS_MAX, end);
+    }
+    *policy = (struct vm_policy){.after = (enum vm_after)found, .restarts = (u32)limit};
+    return true;
+}
+
+static bool set_on_exit(const struct config_setting *s)
+{
+    return set_policy(s, &s->vm->on_exit, "stop", "poweroff");
+}
+
+static bool set_on_crash(const struct config_setting *s)
+{
+    return set_policy(s, &s->vm->on_crash, "report", "halt");
 }
 
 static bool set_load(const struct config_setting *s)

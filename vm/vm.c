@@ -176,6 +176,11 @@ void vm_report_end(struct vm *vm)
     }
 }
 
+bool vm_crashed(const struct vm *vm)
+{
+    return ends[vm->end].crash;
+}
+
 u32 vm_verdict(const struct vm *vm)
 {
     return vm->end_code;

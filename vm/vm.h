@@ -87,6 +87,9 @@ MUST_CHECK int vm_start(struct vm *vm);
  * format: detail for the event line, may be NULL. */
 void vm_stop(struct vm *vm, enum vm_end end, u32 code, const char *format, ...) PRINTF_LIKE(4, 5);
 
+/* Did an ended VM crash, as opposed to having ended by itself or on request? */
+bool vm_crashed(const struct vm *vm);
+
 /* Print the one event line that says how the VM ended; for a crash, the registers of the vCPU that caused it follow. */
 void vm_report_end(struct vm *vm);
 

@@ -13,6 +13,7 @@
 struct slot {
     struct vm *vm;
     bool ended;
+    u32 restarts; /* so far */
 };
 
 static struct {
@@ -60,18 +61,94 @@ static void free_vm(struct slot *slot)
     slot->ended = false;
 }
 
+static void collect_images(const struct vm_config *config, struct image *images)
+{
+    for (u32 i = 0; i < config->module_count; i++) {
+        const struct boot_module *module = &manager.info->modules[config->modules[i].boot_module];
+
+        images[i].data = phys_ptr(module->base);
+        images[i].size = module->len;
+    }
+}
+
+/* Returns 0, or -E_* after one line that names the VM and the cause; then the slot is empty. */
+static int build(u32 id)
+{
+    const struct vm_config *config = &manager.config->vms[id];
+    struct slot *slot = &manager.slots[id];
+    struct image images[VM_MODULES_MAX];
+    char why[VM_WHY_MAX] = "memory ran out";
+    int rc = -E_NOMEM;
+
+    collect_images(config, images);
+    slot->vm = heap_alloc(sizeof(*slot->vm));
+    if (slot->vm != NULL) {
+        slot->vm->selftest = manager.config->selftest;
+        slot->vm->ended = vm_ended;
+        rc = board_build_vm(slot->vm, id, config, images, why);
+    }
+    if (rc != 0) {
+        free_vm(slot);
+        log_event("vm=%s ev=error why=\"%s\"", config->name, why);
+    }
+    return rc;
+}
+
+/* As build(), for a VM that is built. */
+static int start(u32 id)
+{
+    struct slot *slot = &manager.slots[id];
+    const char *name = slot->vm->config->name;
+
+    if (strcmp(manager.config->focus, name) == 0) {
+        console_set_focus(&slot->vm->console);
+    }
+    int rc = vm_start(slot->vm);
+    if (rc != 0) {
+        vm_destroy(slot->vm);
+        free_vm(slot);
+        log_event("vm=%s ev=error why=\"pinned to CPUs that are not online\"", name);
+    }
+    return rc;
+}
+
+/* What the configuration says should follow, restarts counted. */
+static enum vm_after what_follows(struct slot *slot)
+{
+    const struct vm *vm = slot->vm;
+    const struct vm_policy *policy = vm_crashed(vm) ? &vm->config->on_crash : &vm->config->on_exit;
+
+    if (vm->end == VM_END_QUIT || manager.quit) {
+        return VM_AFTER_STOP;
+    }
+    if (policy->after == VM_AFTER_RESTART && policy->restarts != 0 && slot->restarts++ >= policy->restarts) {
+        return VM_AFTER_STOP;
+    }
+    return policy->after;
+}
+
+/* Report an ended VM, give everything back, and do what follows. */
 static void bury(struct slot *slot)
 {
     struct vm *vm = slot->vm;
     const char *name = vm->config->name;
     u32 id = vm->id;
+    u32 code = vm_verdict(vm);
+    bool crashed = vm_crashed(vm);
 
     vm_report_end(vm);
-    note_verdict(vm_verdict(vm));
+    enum vm_after after = what_follows(slot);
     vm_destroy(vm);
     free_vm(slot);
     log_event("vm=%s ev=freed leaked-frames=%llu free-frames=%llu", name,
               (unsigned long long)frame_count_owned(FRAME_OWNER_VM(id)), (unsigned long long)frame_get_stats().free);
+    if (after == VM_AFTER_RESTART && build(id) == 0 && start(id) == 0) {
+        return;
+    }
+    note_verdict(code);
+    if (after == VM_AFTER_END_MACHINE) {
+        power_end(crashed ? POWER_HALT : POWER_OFF, manager.verdict);
+    }
 }
 
 /* Returns whether a VM is left alive. */
@@ -118,60 +195,28 @@ static void quit(void)
     sched_wake(&manager.task);
 }
 
-static void collect_images(const struct vm_config *config, struct image *images)
-{
-    for (u32 i = 0; i < config->module_count; i++) {
-        const struct boot_module *module = &manager.info->modules[config->modules[i].boot_module];
-
-        images[i].data = phys_ptr(module->base);
-        images[i].size = module->len;
-    }
-}
-
-/* Returns 0, or -E_* after one line that names the VM and the cause. */
-static int launch(u32 id)
-{
-    const struct vm_config *config = &manager.config->vms[id];
-    struct slot *slot = &manager.slots[id];
-    struct image images[VM_MODULES_MAX];
-    char why[VM_WHY_MAX] = "its CPUs are not online, or memory ran out";
-    int rc = -E_NOMEM;
-
-    collect_images(config, images);
-    slot->vm = heap_alloc(sizeof(*slot->vm));
-    if (slot->vm != NULL) {
-        slot->vm->selftest = manager.config->selftest;
-        rc = board_build_vm(slot->vm, id, config, images, why);
-        if (rc == 0) {
-            slot->vm->ended = vm_ended;
-            if (strcmp(manager.config->focus, config->name) == 0) {
-                console_set_focus(&slot->vm->console);
-            }
-            rc = vm_start(slot->vm);
-            if (rc != 0) {
-                vm_destroy(slot->vm);
-            }
-        }
-    }
-    if (rc != 0) {
-        free_vm(slot);
-        log_event("vm=%s ev=error why=\"%s\"", config->name, why);
-    }
-    return rc;
-}
-
-static void launch_all(void)
+/* A required VM that cannot be means that none starts. */
+static void build_all(void)
 {
     for (u32 i = 0; i < manager.config->vm_count; i++) {
         const struct vm_config *config = &manager.config->vms[i];
 
-        if (!config->bad && launch(i) == 0) {
+        if (!config->bad && build(i) == 0) {
             continue;
         }
         note_verdict(1);
         if (config->require) {
-            log_event("vm=%s ev=error why=\"required, and did not start\"", config->name);
+            log_event("vm=%s ev=error why=\"required, and cannot start: no VM starts\"", config->name);
             end_machine();
+        }
+    }
+}
+
+static void start_all(void)
+{
+    for (u32 i = 0; i < manager.config->vm_count; i++) {
+        if (manager.slots[i].vm != NULL && start(i) != 0) {
+            note_verdict(1);
         }
     }
 }
@@ -185,5 +230,6 @@ void manager_start(const struct boot_info *info, const struct mote_config *confi
     cpuset_add(&manager.task.affinity, 0);
     console_set_quit(quit);
     ASSERT(sched_add(&manager.task) == 0);
-    launch_all();
+    build_all();
+    start_all();
 }
