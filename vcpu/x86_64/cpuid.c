@@ -102,12 +102,11 @@ static const struct cpuid_row rows[] = {
     {0x80000008, ANY, {BITS32(7, 0), EXT8_EBX, 0, 0}, {0, 0, 0, 0}, FIX_ADDRESS},
 };
 
-/* The list applied to this machine. index[] finds a leaf's first row in a load: basic leaves, then extended ones. */
-#define INDEXED 32U
+/* The list applied to this machine. */
+const struct x86_cpuid *x86_cpuid_commons[2][X86_CPUID_COMMON];
 static struct {
     bool ready;
     struct x86_cpuid value[ARRAY_SIZE(rows)];
-    u8 index[2][INDEXED]; /* row + 1; 0 = not listed */
     u64 xcr0_allowed;
     struct x86_cpuid component[XSAVE_LAST];
 } table;
@@ -138,9 +137,9 @@ static void compute_row(size_t i)
     r->ecx = (host.ecx & row->mask.ecx) | row->force.ecx;
     r->edx = (host.edx & row->mask.edx) | row->force.edx;
     fix_static(row->fix, r);
-    u32 number = row->leaf & (INDEXED - 1);
-    if ((row->leaf & ~CPUID_EXT_FIRST) < INDEXED && table.index[row->leaf >> 31][number] == 0) {
-        table.index[row->leaf >> 31][number] = (u8)(i + 1);
+    u32 number = row->leaf & ~CPUID_EXT_FIRST;
+    if (row->subleaf == ANY && row->fix != FIX_LEAF1 && number < X86_CPUID_COMMON) {
+        x86_cpuid_commons[row->leaf >> 31][number] = r;
     }
 }
 
@@ -174,18 +173,13 @@ void x86_cpuid_init(void)
 void x86_cpuid_forget(void)
 {
     memset(&table, 0, sizeof(table));
+    memset(x86_cpuid_commons, 0, sizeof(x86_cpuid_commons));
 }
 
 /* Row of leaf and subleaf, or ARRAY_SIZE(rows). */
 static size_t find_row(u32 leaf, u32 subleaf)
 {
-    size_t i = 0;
-
-    if ((leaf & ~CPUID_EXT_FIRST) < INDEXED) {
-        i = table.index[leaf >> 31][leaf & (INDEXED - 1)];
-        i = i == 0 ? ARRAY_SIZE(rows) : i - 1;
-    }
-    for (; i < ARRAY_SIZE(rows) && rows[i].leaf <= leaf; i++) {
+    for (size_t i = 0; i < ARRAY_SIZE(rows) && rows[i].leaf <= leaf; i++) {
         if (rows[i].leaf == leaf && (rows[i].subleaf == ANY || rows[i].subleaf == subleaf)) {
             return i;
         }

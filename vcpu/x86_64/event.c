@@ -8,7 +8,6 @@
 
 #define BLOCKS_IRQ (X86_BLOCK_STI | X86_BLOCK_MOVSS)
 #define BLOCKS_NMI (X86_BLOCK_STI | X86_BLOCK_MOVSS | X86_BLOCK_NMI)
-#define WORK_REQUESTS (VCPU_REQ_EVENT | VCPU_REQ_NMI | VCPU_REQ_FLUSH)
 
 enum exception_class { BENIGN, CONTRIBUTORY, PAGE_FAULT, DOUBLE_FAULT };
 
@@ -78,6 +77,7 @@ static void queue_exception(struct vcpu *v, u8 vector, bool has_error, u32 error
         a->cr2 = cr2;
     }
     a->exception = (struct x86_pending_exception){true, vector, has_error, error, cr2};
+    a->event_work = true;
 }
 
 void x86_raise(struct vcpu *v, u8 vector, bool has_error, u32 error)
@@ -105,6 +105,7 @@ void x86_event_interrupted(struct vcpu *v, const struct vcpu_event *event)
     struct vcpu_arch *a = &v->arch;
 
     a->reinject = true;
+    a->event_work = true;
     a->interrupted_type = (u8)event->type;
     a->interrupted_vector = event->vector;
     a->interrupted_len = event->insn_len;
@@ -213,12 +214,14 @@ static u32 deliver(struct vcpu *v)
     return windows;
 }
 
-static void take_requests(struct vcpu *v, u32 requests, u64 generation)
+static void take_requests(struct vcpu *v)
 {
     struct vcpu_arch *a = &v->arch;
+    u64 generation = READ_ONCE(v->config.stage2->generation);
+    u32 requests = READ_ONCE(v->requests) & X86_WORK_REQUESTS;
 
-    if ((requests & WORK_REQUESTS) != 0) {
-        requests = __atomic_fetch_and(&v->requests, ~WORK_REQUESTS, __ATOMIC_ACQ_REL);
+    if (requests != 0) {
+        requests = __atomic_fetch_and(&v->requests, ~X86_WORK_REQUESTS, __ATOMIC_ACQ_REL);
     }
     a->nmi_pending = a->nmi_pending || (requests & VCPU_REQ_NMI) != 0;
     if ((requests & VCPU_REQ_FLUSH) != 0 || a->s2_generation != generation) {
@@ -227,18 +230,13 @@ static void take_requests(struct vcpu *v, u32 requests, u64 generation)
     }
 }
 
-void x86_before_entry(struct vcpu *v)
+void x86_deliver_events(struct vcpu *v)
 {
     struct vcpu_arch *a = &v->arch;
-    u32 requests = READ_ONCE(v->requests) & WORK_REQUESTS;
-    u64 generation = READ_ONCE(v->config.stage2->generation);
 
-    if ((requests | a->windows | a->reinject | a->exception.valid | a->nmi_pending) == 0 &&
-        a->s2_generation == generation) {
-        return;
-    }
-    take_requests(v, requests, generation);
+    take_requests(v);
     u32 windows = deliver(v);
+    a->event_work = windows != 0 || a->reinject || a->exception.valid || a->nmi_pending;
     if (windows != a->windows) {
         a->windows = windows;
         v->backend->event_window(v, windows);

@@ -10,11 +10,6 @@
 
 #define INSN_LEN_MAX 15U
 
-u8 x86_exit_len(struct vcpu *v, const struct x86_exit *xe)
-{
-    return xe->insn_len != 0 ? xe->insn_len : x86_insn_len(v);
-}
-
 void x86_exit_unhandled(const struct x86_exit *xe, struct vcpu_exit *exit, const char *what)
 {
     exit->kind = VCPU_EXIT_UNHANDLED;
@@ -205,6 +200,8 @@ void x86_exit_handle(struct vcpu *v, const struct x86_exit *xe, struct vcpu_exit
 {
     exit->kind = VCPU_EXIT_NONE;
     exit->insn_len = 0;
-    handlers[(u32)xe->code < X86_EXIT_CODES ? xe->code : X86_EXIT_UNKNOWN](v, xe, exit);
-    (void)isa_vcpu_exit_waits(v, exit); /* an exception on the way may have become a triple fault */
+    handlers[xe->code](v, xe, exit);
+    if (v->arch.triple_fault) { /* what an exception on the way has become */
+        (void)isa_vcpu_exit_waits(v, exit);
+    }
 }

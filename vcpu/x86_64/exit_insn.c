@@ -32,17 +32,34 @@ static u64 get_edx_eax(const struct vcpu *v)
     return (v->arch.gpr[X86_RAX] & LOW_HALF) | v->arch.gpr[X86_RDX] << 32;
 }
 
-void x86_exit_cpuid(struct vcpu *v, const struct x86_exit *xe, struct vcpu_exit *exit)
+static inline void set_cpuid(u64 *gpr, const struct x86_cpuid *r)
+{
+    gpr[X86_RAX] = r->eax;
+    gpr[X86_RBX] = r->ebx;
+    gpr[X86_RCX] = r->ecx;
+    gpr[X86_RDX] = r->edx;
+}
+
+/* Leaves with something of the vCPU's own. Out of line, so that the others need no stack frame. */
+static __attribute__((noinline)) void cpuid_own(struct vcpu *v)
 {
     u64 *gpr = v->arch.gpr;
     struct x86_cpuid r;
 
-    (void)exit;
     x86_cpuid_guest(v, (u32)gpr[X86_RAX], (u32)gpr[X86_RCX], &r);
-    gpr[X86_RAX] = r.eax;
-    gpr[X86_RBX] = r.ebx;
-    gpr[X86_RCX] = r.ecx;
-    gpr[X86_RDX] = r.edx;
+    set_cpuid(gpr, &r);
+}
+
+void x86_exit_cpuid(struct vcpu *v, const struct x86_exit *xe, struct vcpu_exit *exit)
+{
+    const struct x86_cpuid *common = x86_cpuid_common((u32)v->arch.gpr[X86_RAX]);
+
+    (void)exit;
+    if (common != NULL) {
+        set_cpuid(v->arch.gpr, common);
+    } else {
+        cpuid_own(v);
+    }
     x86_advance(v, x86_exit_len(v, xe));
 }
 

@@ -7,7 +7,10 @@
 typedef void x86_exit_handler(struct vcpu *v, const struct x86_exit *xe, struct vcpu_exit *exit);
 
 /* The instruction's length: the hardware's, or decoded. */
-u8 x86_exit_len(struct vcpu *v, const struct x86_exit *xe);
+static inline u8 x86_exit_len(struct vcpu *v, const struct x86_exit *xe)
+{
+    return xe->insn_len != 0 ? xe->insn_len : x86_insn_len(v);
+}
 /* The VM has to be stopped; what is a static string. */
 void x86_exit_unhandled(const struct x86_exit *xe, struct vcpu_exit *exit, const char *what);
 

@@ -4,6 +4,14 @@
 
 /* Compute the CPUID table once from this machine's CPUID; later calls do nothing. Boot CPU, before the first vCPU. */
 void x86_cpuid_init(void);
+/* The answer to leaf when it is every vCPU's and has no subleaves, else NULL: the short way for frequent exits. */
+#define X86_CPUID_COMMON 32U /* basic leaves, and as many extended ones */
+extern const struct x86_cpuid *x86_cpuid_commons[2][X86_CPUID_COMMON];
+static inline const struct x86_cpuid *x86_cpuid_common(u32 leaf)
+{
+    u32 number = leaf & GENMASK(30, 0);
+    return number < X86_CPUID_COMMON ? x86_cpuid_commons[leaf >> 31][number] : NULL;
+}
 /* Forget it, for tests that change the CPU. */
 void x86_cpuid_forget(void);
 /* A register of a leaf as every guest sees it, without the per-vCPU parts. */

@@ -26,29 +26,28 @@
 #define RESET_IP 0xFFF0U
 #define RESET_APIC_BASE 0xFEE00000U
 
-/* A carry out of IP: the width of the instruction pointer matters now. */
-static u64 truncate_rip(struct vcpu *v, u64 rip)
+/* A carry out of IP: the width of the instruction pointer matters now. Out of line: x86_advance() is frequent. */
+static __attribute__((noinline)) void truncate_rip(struct vcpu *v)
 {
-    const struct vcpu_arch *a = x86_regs(v, X86_G_SEG | X86_G_CR);
+    struct vcpu_arch *a = x86_regs(v, X86_G_SEG | X86_G_CR);
 
-    if ((a->efer & EFER_LMA) != 0 && (a->seg[X86_CS].attr & ATTR_L) != 0) {
-        return rip;
+    if ((a->efer & EFER_LMA) == 0 || (a->seg[X86_CS].attr & ATTR_L) == 0) {
+        a->rip = (a->seg[X86_CS].attr & ATTR_DB) != 0 ? (u32)a->rip : (u16)a->rip;
     }
-    return (a->seg[X86_CS].attr & ATTR_DB) != 0 ? (u32)rip : (u16)rip;
 }
 
 void x86_advance(struct vcpu *v, u8 len)
 {
     struct vcpu_arch *a = &v->arch; /* CORE is valid after every exit */
-    u64 rip = a->rip + len;
+    u64 old = a->rip;
 
-    if (((rip ^ a->rip) & ~(u64)LIMIT_64K) != 0) {
-        rip = truncate_rip(v, rip);
-    }
-    a->rip = rip;
+    a->rip = old + len;
     a->rflags &= ~RFLAGS_RF;
     a->blocking &= ~(X86_BLOCK_STI | X86_BLOCK_MOVSS);
     a->dirty |= X86_G_CORE;
+    if (((a->rip ^ old) & ~(u64)LIMIT_64K) != 0) {
+        truncate_rip(v);
+    }
 }
 
 static void reset_segments(struct vcpu_arch *a)

@@ -73,7 +73,17 @@ void x86_advance(struct vcpu *v, u8 len);
 
 /* Requests, stage-2 generation, re-injection, exception, NMI, interrupt by priority, windows. IRQs off. Called once
  * before the entry, before dirty groups are flushed (it may dirty some). */
-void x86_before_entry(struct vcpu *v);
+#define X86_WORK_REQUESTS (VCPU_REQ_EVENT | VCPU_REQ_NMI | VCPU_REQ_FLUSH)
+void x86_deliver_events(struct vcpu *v);
+static inline void x86_before_entry(struct vcpu *v)
+{
+    const struct vcpu_arch *a = &v->arch;
+
+    if (((READ_ONCE(v->requests) & X86_WORK_REQUESTS) | a->event_work) != 0 ||
+        a->s2_generation != READ_ONCE(v->config.stage2->generation)) {
+        x86_deliver_events(v);
+    }
+}
 
 /* A hardware event whose delivery was interrupted by the exit (IDT-vectoring info, EXITINTINFO): deliver it again,
  * merged

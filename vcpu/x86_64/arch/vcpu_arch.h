@@ -69,6 +69,7 @@ struct vcpu_arch {
     bool interrupted_has_error;
     u32 interrupted_error;
     bool nmi_pending;
+    bool event_work; /* something of the above waits, or a window is armed: x86_before_entry() has to look */
     bool triple_fault; /* a fault during #DF: the next exit is SHUTDOWN */
     u32 windows;      /* VCPU_WINDOW_* now armed in hardware */
     u64 s2_generation; /* stage-2 generation this vCPU last flushed for */
