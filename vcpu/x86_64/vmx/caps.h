@@ -51,8 +51,8 @@ struct vmx_refusal {
     char text[96];
 };
 
-/* Resolve one control word. capability: the table's MSR. 0 with *value set; -E_NOSYS with why naming bit and control when
- * a needed bit is not available, or a bit that must be 0 is forced to 1. */
+/* Resolve one control word. capability: the table's MSR. 0 with *value set; -E_NOSYS with why naming bit and control
+ * when a needed bit is not available, or a bit that must be 0 is forced to 1. */
 MUST_CHECK int vmx_control_resolve(enum vmx_table table, u64 capability, u32 *value, struct vmx_refusal *why);
 
 /* May the CPU have this bit of this table? */
@@ -65,7 +65,8 @@ MUST_CHECK int vmx_caps_resolve(const struct vmx_msrs *msrs, struct vmx_caps *ca
 MUST_CHECK int vmx_feature_control_plan(u64 current, u64 *value);
 
 /* The bits of a CR0 or CR4 value that violate the fixed bits (SDM A.7, A.8); 0 = acceptable. A bit that is 1 in fixed0
- * must be 1, a bit that is 0 in fixed1 must be 0; bits in exempt are not looked at (CR0.PE and PG of an unrestricted guest). */
+ * must be 1, a bit that is 0 in fixed1 must be 0; bits in exempt are not looked at (CR0.PE and PG of an unrestricted
+ * guest). */
 u64 vmx_cr_violations(u64 value, u64 fixed0, u64 fixed1, u64 exempt);
 
 /* The value nearest to `value` that the CPU accepts. */

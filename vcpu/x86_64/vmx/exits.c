@@ -1,5 +1,5 @@
-/* Why the guest left: exit reason, qualification and interruption information (SDM Vol. 3 chapter 28, appendix C) turned
- * into a struct x86_exit. */
+/* Why the guest left: exit reason, qualification and interruption information (SDM Vol. 3 chapter 28, appendix C)
+ * turned into a struct x86_exit. */
 #include "kernel/x86_64/insn.h"
 #include "kernel/x86_64/regs.h"
 #include "vcpu/x86_64/vmx/internal.h"
@@ -26,10 +26,6 @@
 #define QUAL_DB_DR6_MASK (DR6_B0 | DR6_B1 | DR6_B2 | DR6_B3 | DR6_BD | DR6_BS)
 
 enum { CR_TYPE_MOV_TO, CR_TYPE_MOV_FROM, CR_TYPE_CLTS, CR_TYPE_LMSW };
-enum { TASK_SOURCE_GATE = 3 };
-
-#define INSN BIT32(0)
-#define EVENT BIT32(1)
 
 /* IRET unblocked NMIs and then faulted: they are still blocked for the guest, SDM 28.2.3. */
 static void nmi_unblocked_by_iret(struct vcpu *v)
@@ -63,7 +59,9 @@ static void host_nmi(struct vcpu *v, struct x86_exit *xe)
 /* The exit happened in place of the #DB's effect on DR6 and DR7: SDM 28.1, 28.2.1. DR6 is live in the CPU. */
 static void debug_exception(struct vcpu *v)
 {
-    write_dr6((read_dr6() & ~(QUAL_DB_DR6_MASK & GENMASK(3, 0))) | (vmcs_read(VMCS_EXIT_QUALIFICATION) & QUAL_DB_DR6_MASK));
+    u64 hit = vmcs_read(VMCS_EXIT_QUALIFICATION) & QUAL_DB_DR6_MASK;
+
+    write_dr6((read_dr6() & ~(DR6_B0 | DR6_B1 | DR6_B2 | DR6_B3)) | hit);
     x86_regs(v, X86_G_DR)->dr7 &= ~DR7_GD;
     x86_regs_changed(v, X86_G_DR);
 }
@@ -122,20 +120,17 @@ static void decode_exception(struct vcpu *v, struct x86_exit *xe)
     xe->exception.error = xe->exception.has_error ? vmcs_read32(VMCS_EXIT_INTERRUPTION_ERROR) : 0;
 }
 
-/* Through a gate the event that found it is consumed by the switch; a hardware event leaves RIP where it is. */
+/* Through a gate, the event that found it is what vmx_event_vectoring() reports; the switch consumes it. */
 static void decode_task_switch(struct vcpu *v, struct x86_exit *xe)
 {
     u32 event = vmcs_read32(VMCS_IDT_VECTORING_INFO);
-    u64 type = FIELD_GET(INTERRUPTION_TYPE_MASK, event);
-    bool soft = type >= INTERRUPTION_SOFT_IRQ;
+    bool has_error = (event & INTERRUPTION_VALID) != 0 && (event & INTERRUPTION_ERROR) != 0;
 
     decode_raw(v, xe);
     xe->task.selector = (u16)FIELD_GET(QUAL_TASK_SELECTOR_MASK, xe->qual);
     xe->task.source = (u8)FIELD_GET(QUAL_TASK_SOURCE_MASK, xe->qual);
-    bool gate = xe->task.source == TASK_SOURCE_GATE && (event & INTERRUPTION_VALID) != 0;
-    xe->task.has_error = gate && (event & INTERRUPTION_ERROR) != 0;
-    xe->task.error = xe->task.has_error ? vmcs_read32(VMCS_IDT_VECTORING_ERROR) : 0;
-    xe->insn_len = gate && !soft ? 0 : (u8)vmcs_read(VMCS_EXIT_INSN_LENGTH);
+    xe->task.has_error = has_error;
+    xe->task.error = has_error ? vmcs_read32(VMCS_IDT_VECTORING_ERROR) : 0;
 }
 
 static void decode_cr(struct vcpu *v, struct x86_exit *xe)
@@ -191,43 +186,37 @@ static void decode_ept_misconfiguration(struct vcpu *v, struct x86_exit *xe)
     xe->detail = vmcs_read(VMCS_GUEST_PHYSICAL_ADDRESS);
 }
 
-struct reason {
-    u8 code;
-    u8 facts;
-    void (*decode)(struct vcpu *v, struct x86_exit *xe);
-};
-
 static void decode_unknown(struct vcpu *v, struct x86_exit *xe)
 {
     decode_raw(v, xe);
     xe->detail = vmcs_read(VMCS_EXIT_INSN_INFO);
 }
 
-static const struct reason unknown = {X86_EXIT_UNKNOWN, 0, decode_unknown};
-
+#define PLAIN VMX_REASON_PLAIN
+#define INSN VMX_REASON_INSN
+#define EVENT VMX_REASON_EVENT
 #define VMX_REASON(number, name, code, decode, facts) [number] = {X86_EXIT_##code, (facts), (decode)},
-static const struct reason reasons[] = {
+const struct vmx_reason vmx_reasons[VMX_REASONS] = {
 #include "vcpu/x86_64/vmx/exit_reasons.def"
 };
-_Static_assert(X86_EXIT_INTR == 0, "an empty row is told from an interrupt's by its number");
+
+static const struct vmx_reason unknown = {X86_EXIT_UNKNOWN, 0, decode_unknown};
 
 /* An empty row of the table reads as INTR, which only the reason EXTERNAL_INTERRUPT may have. */
-static const struct reason *reason_of(u32 basic)
+_Static_assert(X86_EXIT_INTR == 0, "an empty row is told from an interrupt's by its number");
+static const struct vmx_reason *reason_of(u64 basic)
 {
-    bool listed = basic < ARRAY_SIZE(reasons) && (reasons[basic].code != X86_EXIT_INTR || basic == EXIT_REASON_EXTERNAL_INTERRUPT);
+    const struct vmx_reason *row = basic < VMX_REASONS ? &vmx_reasons[basic] : &unknown;
 
-    return listed ? &reasons[basic] : &unknown;
+    return row->code != X86_EXIT_INTR || basic == EXIT_REASON_EXTERNAL_INTERRUPT ? row : &unknown;
 }
 
-void vmx_exit_decode(struct vcpu *v, u32 reason)
+void vmx_exit_details(struct vcpu *v, u32 reason)
 {
     struct x86_exit *xe = &vmx_of(v)->exit;
-    const struct reason *r = reason_of((u32)FIELD_GET(EXIT_REASON_BASIC_MASK, reason));
+    const struct vmx_reason *r = reason_of(FIELD_GET(EXIT_REASON_BASIC_MASK, reason));
 
     xe->code = (enum x86_exit_code)r->code;
-    xe->hw_reason = reason;
-    xe->qual = 0;
-    xe->detail = 0;
     xe->insn_len = (r->facts & INSN) != 0 ? (u8)vmcs_read(VMCS_EXIT_INSN_LENGTH) : 0;
     if (r->decode != NULL) {
         r->decode(v, xe);

@@ -44,7 +44,8 @@ static inline struct vmx_vcpu *vmx_of(const struct vcpu *v)
 extern struct vmx_caps vmx_caps;      /* backend.c: filled by probe, constant afterwards */
 extern hpa_t vmx_msr_bitmap;          /* backend.c: one page for all vCPUs, made by the first cpu_enable() */
 
-/* entry.asm: enter the guest with gpr[] (struct vcpu_arch) once. True when VMLAUNCH or VMRESUME itself failed. IRQs off. */
+/* entry.asm: enter the guest with gpr[] (struct vcpu_arch) once. True when VMLAUNCH or VMRESUME itself failed. IRQs
+ * off. */
 bool vmx_enter(u64 *gpr, struct vmx_entry_frame *frame);
 /* entry.asm: where the CPU continues after a VM exit; not a function. */
 extern const char vmx_exit_point[];
@@ -92,5 +93,17 @@ u16 vmx_vpid_alloc(void);                  /* tlb.c: 0 = none left or not suppor
 void vmx_vpid_free(u16 vpid);
 void vmx_flush_cpu(void);                  /* tlb.c: everything cached on this CPU for any guest */
 
-/* exits.c: fill hw->exit for an exit with this reason. */
-void vmx_exit_decode(struct vcpu *v, u32 reason);
+/* --- exits.c: from the exit reason to hw->exit, by the table exit_reasons.def --- */
+#define VMX_REASON_PLAIN 1U
+#define VMX_REASON_INSN 2U
+#define VMX_REASON_EVENT 4U
+#define VMX_REASONS 64U
+
+struct vmx_reason {
+    u8 code;  /* enum x86_exit_code */
+    u8 facts; /* VMX_REASON_* */
+    void (*decode)(struct vcpu *v, struct x86_exit *xe);
+};
+extern const struct vmx_reason vmx_reasons[VMX_REASONS];
+/* Everything that the PLAIN rows do not have. */
+void vmx_exit_details(struct vcpu *v, u32 reason);

@@ -50,8 +50,8 @@ static void fetch_tables(struct vcpu *v)
     v->arch.idtr.limit = vmcs_read32(VMCS_GUEST_IDTR_LIMIT);
 }
 
-/* With EPT the CPU takes the four PDPTEs of a PAE guest from the VMCS at the entry (SDM 27.3.2.4), where MOV to CR would
- * have read memory. An entry that the check of 27.3.1.6 would refuse becomes not present: the guest's own fault. */
+/* With EPT the CPU takes the four PDPTEs of a PAE guest from the VMCS at the entry (SDM 27.3.2.4), where MOV to CR
+ * would have read memory. An entry that the check of 27.3.1.6 would refuse becomes not present: the guest's own fault. */
 static void flush_pdptes(struct vcpu *v)
 {
     gpa_t table = GPA(v->arch.cr3 & CR3_PAE_TABLE_MASK);
@@ -168,7 +168,7 @@ void vmx_regs_flush(struct vcpu *v)
 
     v->arch.dirty = 0;
     if ((dirty & X86_G_CORE) != 0) {
-        vmx_core_flush(v);
+        vmx_core_flush(v, vmx_of(v));
     }
     for (size_t i = 0; i < ARRAY_SIZE(groups_beyond_core); i++) {
         if ((dirty & groups_beyond_core[i].bit) != 0) {
@@ -180,7 +180,7 @@ void vmx_regs_flush(struct vcpu *v)
 void vmx_regs_fetch(struct vcpu *v, u32 groups)
 {
     if ((groups & X86_G_CORE) != 0) {
-        vmx_core_fetch(v);
+        vmx_core_fetch(v, vmx_of(v));
     }
     for (size_t i = 0; i < ARRAY_SIZE(groups_beyond_core); i++) {
         if ((groups & groups_beyond_core[i].bit) != 0) {

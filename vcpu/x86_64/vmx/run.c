@@ -32,7 +32,7 @@ void vmx_run(struct vcpu *v, struct vcpu_exit *exit)
     x86_before_entry(v);
     if (v->arch.dirty == X86_G_CORE) { /* all that most exits leave */
         v->arch.dirty = 0;
-        vmx_core_flush(v);
+        vmx_core_flush(v, hw);
     } else if (v->arch.dirty != 0) {
         vmx_regs_flush(v);
     }
@@ -48,7 +48,7 @@ void vmx_run(struct vcpu *v, struct vcpu_exit *exit)
     }
     hw->frame.launched = 1;
     v->arch.valid = X86_G_CORE;
-    vmx_core_fetch(v);
-    vmx_exit_decode(v, reason);
+    vmx_core_fetch(v, hw);
+    vmx_exit_decode(v, hw, reason);
     x86_exit_handle(v, &hw->exit, exit);
 }

@@ -94,8 +94,8 @@ MUST_CHECK static inline int vmcs_clear(hpa_t pa)
     return failed ? -E_HW : 0;
 }
 
-/* On the current VMCS, which is scribbled over: write and read back every field that can be written and must exist, read
- * those that cannot. 0, or -E_HW after a log line for each bad field. */
+/* On the current VMCS, which is scribbled over: write and read back every field that can be written and must exist,
+ * read those that cannot. 0, or -E_HW after a log line for each bad field. */
 MUST_CHECK int vmcs_selftest(const struct vmx_caps *caps);
 
 /* Log every field of the current VMCS. */
