@@ -203,7 +203,7 @@ static void test_fixed_bits(void **state)
     }
 }
 
-/* --- a CPU whose privileged instructions are variables --------------------------------------------------------------- */
+/* --- a CPU whose privileged instructions are variables --- */
 static struct {
     u64 feature_control;
     unsigned msr_writes;

@@ -51,7 +51,8 @@ static void fetch_tables(struct vcpu *v)
 }
 
 /* With EPT the CPU takes the four PDPTEs of a PAE guest from the VMCS at the entry (SDM 27.3.2.4), where MOV to CR
- * would have read memory. An entry that the check of 27.3.1.6 would refuse becomes not present: the guest's own fault. */
+ * would have read memory. An entry that the check of 27.3.1.6 would refuse becomes not present: the guest's own
+ * fault. */
 static void flush_pdptes(struct vcpu *v)
 {
     gpa_t table = GPA(v->arch.cr3 & CR3_PAE_TABLE_MASK);
