@@ -78,12 +78,13 @@ static void fetch_dt(struct vcpu_arch *arch, struct vmcb_save *save)
     arch->idtr = (struct x86_dtr){save->idtr.base, save->idtr.limit};
 }
 
-/* LMA is made to follow LME and PG: VMRUN takes it from here, and a wrong one is an invalid state or worse. */
-static u64 hw_efer(const struct vcpu_arch *arch)
+/* LMA always follows LME and PG. VMRUN takes it from the VMCB, where a wrong one is an invalid state or worse; and Bochs
+ * changes it before a write of CR0 exits, while CR0 still has its old value. */
+static u64 with_lma(u64 efer, u64 cr0)
 {
-    bool lma = (arch->efer & EFER_LME) != 0 && (arch->cr0 & CR0_PG) != 0;
+    bool lma = (efer & EFER_LME) != 0 && (cr0 & CR0_PG) != 0;
 
-    return (arch->efer & ~EFER_LMA) | EFER_SVME | (lma ? EFER_LMA : 0);
+    return (efer & ~EFER_LMA) | (lma ? EFER_LMA : 0);
 }
 
 static void flush_cr(struct vcpu_arch *arch, struct vmcb_save *save)
@@ -91,7 +92,7 @@ static void flush_cr(struct vcpu_arch *arch, struct vmcb_save *save)
     save->cr0 = arch->cr0;
     save->cr3 = arch->cr3;
     save->cr4 = arch->cr4;
-    save->efer = hw_efer(arch);
+    save->efer = with_lma(arch->efer, arch->cr0) | EFER_SVME;
     save->g_pat = arch->pat;
 }
 
@@ -101,7 +102,7 @@ static void fetch_cr(struct vcpu_arch *arch, struct vmcb_save *save)
     arch->cr0 = save->cr0;
     arch->cr3 = save->cr3;
     arch->cr4 = save->cr4;
-    arch->efer = save->efer & ~EFER_SVME;
+    arch->efer = with_lma(save->efer, save->cr0) & ~EFER_SVME;
 }
 
 static void flush_dr(struct vcpu_arch *arch, struct vmcb_save *save)
