@@ -21,7 +21,8 @@ struct bus {
     u32 count;
 };
 
-/* Claim [range->base, +len). 0, -E_OVERLAP, -E_NOMEM (table full), -E_INVAL (wraps, empty, bad width). Before the VM runs. */
+/* Claim [range->base, +len). 0, -E_OVERLAP, -E_NOMEM (table full), -E_INVAL (wraps, empty, bad width).
+ * Before the VM runs. */
 MUST_CHECK int bus_add(struct bus *bus, const struct bus_range *range);
 
 /* Serve an access of 1, 2, 4 or 8 bytes. Bytes that no range claims read as ones and ignore writes; an access that is

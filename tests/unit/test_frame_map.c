@@ -122,7 +122,8 @@ static void test_random_maps(void **context)
     for (int round = 0; round < 300; round++) {
         (void)clear_info(context);
         for (int i = rand() % 12; i >= 0; i--) {
-            add_region(random_address(), rand() % 6 == 0 ? ~0ULL : random_address() / 4, (enum boot_region_type)(rand() % 3));
+            u64 len = rand() % 6 == 0 ? ~0ULL : random_address() / 4;
+            add_region(random_address(), len, (enum boot_region_type)(rand() % 3));
         }
         add_region(MIB(32), ~0ULL, BOOT_REGION_RESERVED); /* so that the fake memory is enough */
         info.kernel_base = HPA(random_address());
