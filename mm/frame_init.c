@@ -202,17 +202,15 @@ static int table_place(struct keep_out *keep, u64 table_frames)
 /* Tag what lies between two usable runs as reserved. */
 static void hold_back(const struct frame_zone *zone, u64 first, u64 end)
 {
-    u64 *entry = &frames.table[zone->index + (first - zone->first)];
-
-    for (u64 i = 0; i < end - first; i++) {
-        entry[i] = frame_entry_owned(0, FRAME_OWNER_RESERVED);
-    }
     frames.stats.reserved += end - first;
+    for (; first < end; first++) {
+        frames.table[zone->index + (first - zone->first)] = frame_entry_owned(0, FRAME_OWNER_RESERVED);
+    }
 }
 
 static void zone_fill(const struct keep_out *keep, const struct frame_zone *zone)
 {
-    u64 cursor = zone->first;
+    u64 cursor = 0;
     u64 done = zone->first;
     struct run run;
 

@@ -14,9 +14,9 @@
 
 struct pt_format {
     const char *name;
-    u8 levels;         /* tables from the root to 4 KiB leaves: 4 on x86-64, EPT, NPT */
-    bool sign_extended; /* addresses above the lower half continue with ones, as virtual addresses do on x86-64 */
-    u8 max_leaf_level; /* highest level that may hold a leaf: 0 = 4 KiB only, 1 = 2 MiB, 2 = 1 GiB */
+    u8 levels;          /* tables from the root to 4 KiB leaves: 4 for the host, EPT, NPT */
+    bool sign_extended; /* addresses above the lower half continue with ones, as canonical virtual addresses do */
+    u8 max_leaf_level;  /* highest level that may hold a leaf: 0 = 4 KiB only, 1 = 2 MiB, 2 = 1 GiB */
     u64 (*make_leaf)(hpa_t pa, unsigned level, u32 attr);
     u64 (*make_table)(hpa_t pa);
     bool (*is_present)(u64 entry);
