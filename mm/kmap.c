@@ -78,7 +78,7 @@ static int map_reclaimable(const struct boot_info *info)
 static int protect_image_alias(void)
 {
     u64 alias = (u64)phys_ptr(kernel_pa(kernel_text_start));
-    u64 len = (u64)(kernel_rodata_end - kernel_text_start);
+    u64 len = (u64)kernel_rodata_end - (u64)kernel_text_start;
 
     return pt_protect(&space, alias, len, PT_READ | PT_GLOBAL);
 }
