@@ -54,7 +54,7 @@ u32 smp_start_all(void (*entry)(void))
         if (id >= 0) {
             report(percpu_of((u32)id));
         } else {
-            log_warn("cpu %s=%u left out: %s", platform->id_name, platform->hw_id(i), errno_text(id));
+            log_warn("cpu %s=%u left-out why=\"%s\"", platform->id_name, platform->hw_id(i), errno_text(id));
         }
     }
     if (platform != NULL) {

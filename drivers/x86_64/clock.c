@@ -8,9 +8,11 @@
 #include "kernel/x86_64/cpuid.h"
 #include <arch/cpu.h>
 
-#define WINDOW_DIVISOR 1000U /* of a second: how long to measure */
-#define SAMPLES 4U           /* the one that took least time is kept */
-#define POLLS_MAX 20000000U  /* then the clock stands still */
+#define WINDOW_MIN_DIVISOR 10000U /* of a second: how long to measure at least, and at most */
+#define WINDOW_MAX_DIVISOR 100U
+#define PRECISION 8192U     /* in between, until reading the counters blurs less than one part in this */
+#define SAMPLES 4U          /* the one that took least time is kept */
+#define POLLS_MAX 20000000U /* then the clock stands still */
 #define TSC_HZ_MIN 1000000U
 #define TSC_HZ_MAX 100000000000ULL
 #define TSC_HZ_GUESS 1000000000U
@@ -20,6 +22,7 @@
 struct sample {
     u32 reference;
     u64 tsc;
+    u64 width; /* TSC ticks that taking it took */
     u32 lapic;
 };
 
@@ -30,17 +33,15 @@ struct rates {
 /* The three counters at one moment, as nearly as can be. */
 static struct sample take_sample(const struct clocksource *clock)
 {
-    struct sample best = {0, 0, 0};
-    u64 best_width = UINT64_MAX;
+    struct sample best = {.width = UINT64_MAX};
 
     for (u32 i = 0; i < SAMPLES; i++) {
         u64 before = arch_counter();
         struct sample s = {.reference = clock->read(), .lapic = lapic_timer_elapsed()};
-        u64 width = arch_counter() - before;
-        if (width < best_width) {
-            s.tsc = before + width / 2;
+        s.width = arch_counter() - before;
+        if (s.width < best.width) {
+            s.tsc = before + s.width / 2;
             best = s;
-            best_width = width;
         }
     }
     return best;
@@ -52,16 +53,32 @@ static u64 rate(u64 count, u64 ticks, u64 hz)
     return (u64)((unsigned __int128)count * hz > UINT64_MAX ? count / ticks * hz : count * hz / ticks);
 }
 
+/* Has the window become long against what is uncertain: the reading, and one tick of the reference? */
+static bool precise(const struct sample *start, u64 ticks)
+{
+    u64 elapsed = arch_counter() - start->tsc;
+
+    return elapsed / PRECISION > start->width + elapsed / ticks;
+}
+
+/* Let the reference run until the window is long enough; false when it stands still. */
+static bool wait_window(const struct clocksource *clock, const struct sample *start)
+{
+    for (u32 polls = 0; polls < POLLS_MAX; polls++) {
+        u32 ticks = (clock->read() - start->reference) & clock->mask;
+        if (ticks >= clock->hz / WINDOW_MAX_DIVISOR || (ticks >= clock->hz / WINDOW_MIN_DIVISOR && precise(start, ticks))) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool measure(const struct clocksource *clock, struct rates *out)
 {
-    u32 window = (u32)(clock->hz / WINDOW_DIVISOR);
     struct sample start = take_sample(clock);
-    u32 polls = 0;
 
-    while (((clock->read() - start.reference) & clock->mask) < window) {
-        if (++polls == POLLS_MAX) {
-            return false;
-        }
+    if (!wait_window(clock, &start)) {
+        return false;
     }
     struct sample end = take_sample(clock);
     u64 ticks = (end.reference - start.reference) & clock->mask;
