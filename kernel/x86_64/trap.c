@@ -52,10 +52,11 @@ static const char *const exception_names[VECTOR_EXTERNAL_FIRST] = {
     [VECTOR_HV] = "#HV", [VECTOR_VC] = "#VC", [VECTOR_SX] = "#SX",
 };
 
-/* A #GP of an instruction that was marked as one that may fault: go on where its table entry says. */
+/* A #GP or #DB at an instruction that was marked as one where it may come: go on where its table entry says. Needs no
+ * percpu area: it is also called between a guest's exit and the return of the host's GS. */
 static bool fix_up(struct trap_frame *frame)
 {
-    if (frame->vector != VECTOR_GP) {
+    if (frame->vector != VECTOR_GP && frame->vector != VECTOR_DB) {
         return false;
     }
     for (const struct extable_entry *entry = extable_start; (u64)entry < (u64)extable_end; entry++) {
