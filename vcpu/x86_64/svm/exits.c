@@ -15,12 +15,6 @@
 #define EXIT_INVALID 0xFFFFFFFFU /* the low half: QEMU leaves the high one zero */
 #define INSN_LEN_MAX 15U
 
-enum svm_exit_code {
-#define SVM_EXIT(name, code, x86) SVM_EXIT_##name = (code),
-#include "vcpu/x86_64/svm/exits.def"
-#undef SVM_EXIT
-};
-
 struct exit_kind {
     const char *name; /* NULL: no such exit code */
     enum x86_exit_code code;
@@ -56,10 +50,8 @@ const char *svm_exit_name(u64 exitcode)
 
 static void decode_cr(const struct vmcb_control *control, struct x86_exit *xe)
 {
-    bool selective = control->exitcode == SVM_EXIT_CR0_SEL_WRITE;
-
-    xe->cr.cr = selective ? 0 : (u8)(control->exitcode & EXIT_REGISTER_MASK);
-    xe->cr.write = selective || (control->exitcode & EXIT_WRITE) != 0;
+    xe->cr.cr = (u8)(control->exitcode & EXIT_REGISTER_MASK);
+    xe->cr.write = (control->exitcode & EXIT_WRITE) != 0;
     xe->cr.decoded = svm_has(SVM_FEATURE_DECODE_ASSISTS) && (control->exitinfo1 & VMCB_INFO1_CR_DECODED) != 0;
     xe->cr.kind = X86_CR_MOV;
     xe->cr.gpr = (u8)FIELD_GET(VMCB_INFO1_CR_GPR_MASK, control->exitinfo1);

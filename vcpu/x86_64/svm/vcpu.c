@@ -13,14 +13,18 @@
 #define PAUSE_FILTER_COUNT 3000U /* PAUSEs close to each other before one exits: a lock held by somebody not running */
 #define PAUSE_FILTER_THRESHOLD 128U /* cycles that part one spin loop from the next */
 
+/* CR0 as a whole: the selective intercept saves only lazy FPU switching an exit, and QEMU's does not see bits 63:32. CR3 is
+ * the guest's own with nested paging. */
+#define INTERCEPT_CR                                                                                                  \
+    (VMCB_INTERCEPT_READ(8) | VMCB_INTERCEPT_WRITE(0) | VMCB_INTERCEPT_WRITE(4) | VMCB_INTERCEPT_WRITE(8))
+
 /* #DB and #AC: a guest can make their delivery raise them again for ever, without an exit. #MC is the host's. */
 #define EXCEPTIONS (BIT32(VECTOR_DB) | BIT32(VECTOR_AC) | BIT32(VECTOR_MC))
 
 #define MISC1                                                                                                         \
-    (VMCB_INTERCEPT_INTR | VMCB_INTERCEPT_NMI | VMCB_INTERCEPT_INIT | VMCB_INTERCEPT_CR0_SEL_WRITE |                  \
-     VMCB_INTERCEPT_RDPMC | VMCB_INTERCEPT_CPUID | VMCB_INTERCEPT_INVD | VMCB_INTERCEPT_HLT |                         \
-     VMCB_INTERCEPT_INVLPGA | VMCB_INTERCEPT_IOIO | VMCB_INTERCEPT_MSR | VMCB_INTERCEPT_TASK_SWITCH |                 \
-     VMCB_INTERCEPT_SHUTDOWN)
+    (VMCB_INTERCEPT_INTR | VMCB_INTERCEPT_NMI | VMCB_INTERCEPT_INIT | VMCB_INTERCEPT_RDPMC | VMCB_INTERCEPT_CPUID |   \
+     VMCB_INTERCEPT_INVD | VMCB_INTERCEPT_HLT | VMCB_INTERCEPT_INVLPGA | VMCB_INTERCEPT_IOIO | VMCB_INTERCEPT_MSR |   \
+     VMCB_INTERCEPT_TASK_SWITCH | VMCB_INTERCEPT_SHUTDOWN)
 #define MISC2                                                                                                         \
     (VMCB_INTERCEPT_VMRUN | VMCB_INTERCEPT_VMMCALL | VMCB_INTERCEPT_VMLOAD | VMCB_INTERCEPT_VMSAVE |                  \
      VMCB_INTERCEPT_STGI | VMCB_INTERCEPT_CLGI | VMCB_INTERCEPT_SKINIT | VMCB_INTERCEPT_WBINVD |                      \
@@ -40,7 +44,7 @@ static void init_pause_filter(struct vmcb_control *control)
 
 static void init_controls(const struct vcpu *v, struct vmcb_control *control)
 {
-    control->intercept_cr = VMCB_INTERCEPT_READ(8) | VMCB_INTERCEPT_WRITE(4) | VMCB_INTERCEPT_WRITE(8);
+    control->intercept_cr = INTERCEPT_CR;
     control->intercept_exceptions = EXCEPTIONS;
     control->intercept_misc1 = MISC1;
     control->intercept_misc2 = MISC2;
