@@ -106,6 +106,10 @@ static const struct {
     {"", "kernel timeout=700000s", "0|vm0|timeout|700000s is out of range 1ms..604800s"},
     {"", "kernel timeout=99999999999999999s", "0|vm0|timeout|bad value"},
     {"", "kernel require=maybe", "0|vm0|require|bad value 'maybe': neither on nor off"},
+    {"", "kernel on-exit=halt", "0|vm0|on-exit|bad value 'halt': none of stop restart restart:1..1000000 poweroff"},
+    {"", "kernel on-exit=restart:0", "0|vm0|on-exit|bad value 'restart:0'"},
+    {"", "kernel on-crash=poweroff", "0|vm0|on-crash|bad value 'poweroff': none of report restart restart:1..1000000 halt"},
+    {"", "kernel on-crash=restart:1000001", "0|vm0|on-crash|bad value 'restart:1000001'"},
     {"", "kernel \"vm=x", "0|vm0|vm|quote without an end"},
     {"strict=2", "", "-1||strict|bad value '2': neither on nor off"},
     {"selftest=x", "", "-1||selftest|bad value 'x'"},
@@ -207,6 +211,25 @@ static void test_every_vm_key(void **state)
     assert_true(vm->require);
     assert_string_equal(vm->modules[0].cmdline, "a=\"b  c\"  -- d ");
     assert_false(vm->bad);
+}
+
+static void test_policies(void **state)
+{
+    const struct vm_config *vm = &config.vms[0];
+
+    (void)state;
+    parse_one("", "kernel");
+    assert_int_equal(vm->on_exit.after, VM_AFTER_STOP);
+    assert_int_equal(vm->on_crash.after, VM_AFTER_STOP);
+    parse_one("", "kernel on-exit=poweroff on-crash=restart:3");
+    assert_string_equal(complaints, "");
+    assert_int_equal(vm->on_exit.after, VM_AFTER_END_MACHINE);
+    assert_int_equal(vm->on_crash.after, VM_AFTER_RESTART);
+    assert_int_equal(vm->on_crash.restarts, 3);
+    parse_one("", "kernel on-exit=restart on-crash=halt");
+    assert_int_equal(vm->on_exit.after, VM_AFTER_RESTART);
+    assert_int_equal(vm->on_exit.restarts, 0);
+    assert_int_equal(vm->on_crash.after, VM_AFTER_END_MACHINE);
 }
 
 static void test_every_mote_key(void **state)
@@ -398,6 +421,7 @@ int main(void)
         cmocka_unit_test(test_errors),
         cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_every_vm_key),
+        cmocka_unit_test(test_policies),
         cmocka_unit_test(test_every_mote_key),
         cmocka_unit_test(test_strict_off_only_warns),
         cmocka_unit_test(test_grub_quotes),
