@@ -230,6 +230,9 @@ void manager_start(const struct boot_info *info, const struct mote_config *confi
     cpuset_add(&manager.task.affinity, 0);
     console_set_quit(quit);
     ASSERT(sched_add(&manager.task) == 0);
+    if (config->errors != 0 || config->vm_count == 0) {
+        note_verdict(1);
+    }
     build_all();
     start_all();
 }

@@ -1,15 +1,21 @@
 #include "kernel/init/setup.h"
 #include "kernel/base/log.h"
+#include "kernel/lib/fmt.h"
 
 static struct mote_config config;
 
 static void report(void *ctx, int module, const char *vm, const char *key, const char *why)
 {
+    char line[24] = "hypervisor";
+
     (void)ctx;
-    if (module < 0) {
-        log_event("ev=config-error line=hypervisor key=%s why=\"%s\"", key, why);
+    if (module >= 0) {
+        (void)fmt_snprintf(line, sizeof(line), "module-%d", module);
+    }
+    if (vm[0] != '\0') {
+        log_event("vm=%s ev=config-error line=%s key=%s why=\"%s\"", vm, line, key, why);
     } else {
-        log_event("ev=config-error module=%d vm=%s key=%s why=\"%s\"", module, vm, key, why);
+        log_event("ev=config-error line=%s key=%s why=\"%s\"", line, key, why);
     }
 }
 

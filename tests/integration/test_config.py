@@ -1,0 +1,71 @@
+"""What a user types wrong costs one clear line, which names the VM and the cause, and at most that VM."""
+
+import pytest
+
+from machine import BUILD
+
+PLAIN = BUILD / "guests" / "boot" / "plain_elf32"
+CMDLINE = "console=com1 on-idle=exit:vm"
+
+# Options of one VM's line, and what the complaint must say.
+WRONG = {
+    "typo": ("vcpu=2", 'key=vcpu why="unknown key, did you mean vcpus?"'),
+    "many": ("vcpus=1000", "more vCPUs than allowed ("),
+    "value": ("mem=64Q", "bad value '64Q': not a size such as 64M"),
+    "small": ("mem=512K", "512K is out of range 1M..1024G"),
+    "huge": ("mem=900G", "more than the machine has free"),
+    "type": ("type=exe", "bad value 'exe': none of auto linux mb2 mb1 elf flat"),
+    "later": ("net=lan0", "not in this version"),
+    "time": ("timeout=10", "not a time such as 10s or 500ms"),
+    "scope": ("log=debug", "belongs on the hypervisor line"),
+    "where": ("pin=200", "pin"),
+}
+
+
+@pytest.mark.backends("svm", "bochs-vmx")
+def test_wrong_lines_cost_only_themselves(machine, backend):
+    modules = [(PLAIN, f"kernel vm={vm} type=elf {'' if 'mem=' in options else 'mem=8M'} {options}")
+               for vm, (options, _) in WRONG.items()]
+    modules.append((PLAIN, "kernel vm=good mem=8M type=elf timeout=60s"))
+    modules.append((PLAIN, "kernel vm=good mem=8M type=elf"))
+    modules.append((PLAIN, "kernal vm=role"))
+    modules.append((PLAIN, "initrd"))
+    m = machine(backend=backend, cmdline=CMDLINE + " colour=red vm.nobody.mem=1M", modules=modules)
+    m.finish(timeout=60)
+    for vm, (_, text) in WRONG.items():
+        about = [line for line in m.lines if line.startswith(f"MOTE: vm={vm} ")]
+        assert any(text in line for line in about), f"{vm}: {about}"
+        assert not m.events(vm, "start"), vm
+    for text in ["line=hypervisor key=colour why=\"unknown key, did you mean ",
+                 "line=hypervisor key=mem why=\"no VM is named nobody",
+                 "key=kernal why=\"unknown role, did you mean kernel?\"", "key=initrd why=\"no kernel line before it\"",
+                 "vm=good ev=config-error", "why=\"two VMs have this name\""]:
+        assert any(text in line for line in m.lines), text
+    assert len(m.events("good", "start")) == 1
+    assert any(line.startswith("DONE pass=") and line.endswith(" fail=0")
+               or line.startswith("[good] DONE pass=") and line.endswith(" fail=0") for line in m.lines)
+
+
+@pytest.mark.backends("svm")
+def test_no_module(machine, backend):
+    m = machine(backend=backend, cmdline=CMDLINE)
+    assert m.finish(timeout=60) != 0
+    assert any("no module" in line or "no VM" in line for line in m.lines), m.text
+
+
+@pytest.mark.backends("svm")
+def test_no_options_at_all(machine, backend):
+    """A bare ELF kernel becomes a VM; a second one, too."""
+    m = machine(backend=backend, cmdline=CMDLINE,
+                modules=[(BUILD / "guests" / "boot" / "mb1_elf32", ""), (BUILD / "guests" / "boot" / "mb2_elf64", "")])
+    assert m.finish(timeout=60) == 0
+    assert [e["type"] for e in m.events(kind="start")] == ["mb1", "mb2"]
+
+
+@pytest.mark.backends("svm")
+def test_hypervisor_line_wins_and_strict_off_warns(machine, backend):
+    m = machine(backend=backend, cmdline=CMDLINE + " strict=0 vm.a.mem=6M",
+                modules=[(BUILD / "guests" / "boot" / "mb1_elf32", "kernel vm=a mem=8M colour=red -- mem=6")])
+    assert m.finish(timeout=60) == 0
+    assert any("unknown key ignored" in line for line in m.lines)
+    assert m.events("a", "start")[0]["mem"] == "6M"
