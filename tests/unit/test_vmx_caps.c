@@ -192,10 +192,7 @@ static void test_fixed_bits(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(cr0); i++) {
         u64 bad = vmx_cr_violations(cr0[i].value, good_msrs.cr0_fixed0, good_msrs.cr0_fixed1, cr0[i].exempt);
-        u64 fixed = vmx_cr_fix(cr0[i].value, good_msrs.cr0_fixed0, good_msrs.cr0_fixed1, cr0[i].exempt);
         assert_int_equal(bad, cr0[i].violations);
-        assert_int_equal(vmx_cr_violations(fixed, good_msrs.cr0_fixed0, good_msrs.cr0_fixed1, cr0[i].exempt), 0);
-        assert_int_equal(fixed ^ cr0[i].value, bad); /* nothing else was changed */
     }
     for (size_t i = 0; i < ARRAY_SIZE(cr4); i++) {
         assert_int_equal(vmx_cr_violations(cr4[i].value, good_msrs.cr4_fixed0, good_msrs.cr4_fixed1, 0),

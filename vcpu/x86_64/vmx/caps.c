@@ -150,11 +150,6 @@ u64 vmx_cr_violations(u64 value, u64 fixed0, u64 fixed1, u64 exempt)
     return ((~value & fixed0) | (value & ~fixed1)) & ~exempt;
 }
 
-u64 vmx_cr_fix(u64 value, u64 fixed0, u64 fixed1, u64 exempt)
-{
-    return value ^ vmx_cr_violations(value, fixed0, fixed1, exempt);
-}
-
 struct feature {
     const char *name;
     bool present;

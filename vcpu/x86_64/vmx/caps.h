@@ -69,9 +69,6 @@ MUST_CHECK int vmx_feature_control_plan(u64 current, u64 *value);
  * guest). */
 u64 vmx_cr_violations(u64 value, u64 fixed0, u64 fixed1, u64 exempt);
 
-/* The value nearest to `value` that the CPU accepts. */
-u64 vmx_cr_fix(u64 value, u64 fixed0, u64 fixed1, u64 exempt);
-
 /* "revision=0x2b asids=65536 levels=4 features=ept,ug,..." into buf. */
 void vmx_caps_summary(const struct vmx_caps *caps, char *buf, size_t size);
 

@@ -79,7 +79,8 @@ static void flush_entry_mode(struct vcpu *v)
     }
 }
 
-/* CD and NW stay out of hardware: a guest that turns caches off would only slow its host down. */
+/* CD and NW stay out of hardware: a guest that turns caches off would only slow its host down. Bits that VMX wants set
+ * (NE, VMXE) are; one that it wants clear is the policy's mistake and makes the entry fail. */
 static void flush_control(struct vcpu *v)
 {
     const struct vcpu_arch *arch = &v->arch;
@@ -87,10 +88,10 @@ static void flush_control(struct vcpu *v)
     u64 cr0 = arch->cr0 & ~(CR0_CD | CR0_NW);
     bool pae = (cr0 & CR0_PG) != 0 && (arch->cr4 & CR4_PAE) != 0 && (arch->efer & EFER_LMA) == 0;
 
-    vmcs_write(VMCS_GUEST_CR0, vmx_cr_fix(cr0, msrs->cr0_fixed0, msrs->cr0_fixed1, CR0_UNRESTRICTED));
+    vmcs_write(VMCS_GUEST_CR0, cr0 | (msrs->cr0_fixed0 & ~CR0_UNRESTRICTED));
     vmcs_write(VMCS_CR0_SHADOW, arch->cr0);
     vmcs_write(VMCS_GUEST_CR3, arch->cr3);
-    vmcs_write(VMCS_GUEST_CR4, vmx_cr_fix(arch->cr4, msrs->cr4_fixed0, msrs->cr4_fixed1, 0));
+    vmcs_write(VMCS_GUEST_CR4, arch->cr4 | msrs->cr4_fixed0);
     vmcs_write(VMCS_CR4_SHADOW, arch->cr4);
     vmcs_write(VMCS_GUEST_EFER, arch->efer);
     vmcs_write(VMCS_GUEST_PAT, arch->pat);

@@ -79,7 +79,8 @@ int vmx_load(struct vcpu *v)
         hw->last_cpu = cpu;
     }
     vmcs_write(VMCS_TSC_OFFSET, hw->tsc_offset);
-    v->arch.dirty |= X86_G_SYS; /* its MSRs hold what another vCPU left */
+    vmx_event_window(v, v->arch.windows); /* registers may have been reset while the VMCS was not */
+    v->arch.dirty |= X86_G_SYS;           /* its MSRs hold what another vCPU left */
     x86_state_load(v);
     return 0;
 }
