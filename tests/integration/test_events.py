@@ -13,7 +13,10 @@ def test_events(machine, guest, backend):
                 modules=[(guest("events"), "kernel vm=e type=flat mode=long load=0x100000 mem=16M")])
     code = m.finish(timeout=120)
     checks = m.checks()
-    assert set(checks) == EVENTS
+    # QEMU 7.2 forgets that an injected event was being delivered: the second fault comes alone instead of as #DF.
+    quirk = {"double-fault"} if backend == "svm" else set()
+    assert set(re.findall(r"^QUIRK (\S+)", m.text, re.MULTILINE)) == quirk
+    assert set(checks) == EVENTS - quirk
     assert all(ok for ok, _ in checks.values()), checks
     assert code == 0
     assert m.events("e", "freed")[0]["leaked-frames"] == "0"

@@ -114,7 +114,10 @@ void svm_nmi_before_entry(struct vcpu *v)
 static bool step_ends(struct vcpu *v, const struct x86_exit *xe)
 {
     struct vcpu_arch *arch = x86_regs(v, X86_G_DR);
-    bool trap = xe->code == X86_EXIT_EXCEPTION && xe->exception.vector == VECTOR_DB && (arch->dr6 & DR6_BS) != 0;
+    /* Bochs intercepts before it sets DR6: a #DB that nothing in DR6 explains is the step's, too. */
+    bool explained = (arch->dr6 & (DR6_B0 | DR6_B1 | DR6_B2 | DR6_B3 | DR6_BD | DR6_BT)) != 0;
+    bool trap = xe->code == X86_EXIT_EXCEPTION && xe->exception.vector == VECTOR_DB &&
+                ((arch->dr6 & DR6_BS) != 0 || !explained);
 
     svm_of(v)->stepping = false;
     if (arch->rip == svm_of(v)->iret_rip) {

@@ -1,5 +1,6 @@
 /* One entry into the guest and one exit: APM Vol. 2 15.5 "VMRUN Instruction", 15.6 "#VMEXIT". */
 #include "kernel/base/percpu.h"
+#include "kernel/x86_64/insn.h"
 #include "vcpu/x86_64/svm/internal.h"
 
 /* entry.asm: guest registers from gpr[], VMRUN, guest registers into gpr[] (RAX and RSP are the VMCB's). */
@@ -29,7 +30,10 @@ static void before_entry(struct vcpu *v, struct svm_vcpu *svm)
     save->rflags = arch->rflags;
     save->rsp = arch->gpr[X86_RSP];
     save->rax = arch->gpr[X86_RAX];
-    save->cr2 = arch->cr2;
+    if (save->cr2 != arch->cr2) {
+        save->cr2 = arch->cr2;
+        write_cr2(arch->cr2);
+    }
     svm->vmcb->control.int_state = (arch->blocking & (X86_BLOCK_STI | X86_BLOCK_MOVSS)) != 0 ? VMCB_INT_STATE_SHADOW : 0;
 }
 

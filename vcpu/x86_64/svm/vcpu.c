@@ -2,6 +2,7 @@
 #include "kernel/base/log.h"
 #include "kernel/base/panic.h"
 #include "kernel/base/percpu.h"
+#include "kernel/x86_64/insn.h"
 #include "kernel/lib/errno.h"
 #include "kernel/lib/string.h"
 #include "kernel/x86_64/regs.h"
@@ -114,6 +115,7 @@ static int svm_load(struct vcpu *v)
         svm->vmcb->control.clean = 0;
     }
     x86_state_load(v);
+    write_cr2(v->arch.cr2); /* VMRUN loads it, but not in Bochs 2.7, where it would be the last guest's */
     return 0;
 }
 
