@@ -1,0 +1,10 @@
+"""Instructions on memory that is no RAM, and port strings, inside a real guest: rows 26 and 46."""
+
+
+def test_instructions_on_a_hole_equal_those_on_ram(machine, guest, backend):
+    m = machine(backend=backend, modules=[(guest("emulate"), "kernel vm=e type=flat mode=long load=0x100000 mem=8M")])
+    assert m.finish(timeout=120) == 0
+    checks = m.checks()
+    assert len(checks) > 70
+    assert [name for name, (ok, _) in checks.items() if not ok] == []
+    assert "rep outsb: one line" in m.lines
