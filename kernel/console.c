@@ -173,6 +173,40 @@ static void put_background(struct console_port *port, char byte)
     }
 }
 
+/* Where a byte stands in a terminal's escape sequence (ECMA-48: ESC x, or ESC [ ... final byte). */
+enum { ESCAPE_NONE, ESCAPE_BEGUN, ESCAPE_CSI };
+#define ESC '\x1b'
+#define CSI_FINAL_FIRST '@'
+#define CSI_FINAL_LAST '~'
+
+/* Is the byte part of an escape sequence? Moves the port's state. */
+static bool in_escape(struct console_port *port, char byte)
+{
+    if (port->escape == ESCAPE_NONE) {
+        port->escape = byte == ESC ? ESCAPE_BEGUN : ESCAPE_NONE;
+        return byte == ESC;
+    }
+    if (port->escape == ESCAPE_BEGUN) {
+        port->escape = byte == '[' ? ESCAPE_CSI : ESCAPE_NONE;
+    } else if (byte >= CSI_FINAL_FIRST && byte <= CSI_FINAL_LAST) {
+        port->escape = ESCAPE_NONE;
+    }
+    return true;
+}
+
+/* Keep the focus' unfinished line for reopen_line(). Escape sequences are left out: a second cursor query would make the
+ * terminal answer twice, into the guest's input. A carriage return begins the line anew. */
+static void remember(struct console_port *port, char byte)
+{
+    if (in_escape(port, byte)) {
+        return;
+    }
+    if (port->line_len == CONSOLE_LINE_MAX || (port->line_len != 0 && port->line[port->line_len - 1] == '\r')) {
+        port->line_len = 0; /* of a line that is too long, only the last part is shown again */
+    }
+    port->line[port->line_len++] = byte;
+}
+
 static void put_focus(struct console_port *port, char byte)
 {
     if (open_port == NULL) {
@@ -183,12 +217,10 @@ static void put_focus(struct console_port *port, char byte)
     if (byte == '\n') {
         open_port = NULL;
         port->line_len = 0;
+        port->escape = ESCAPE_NONE;
         return;
     }
-    if (port->line_len == CONSOLE_LINE_MAX) {
-        port->line_len = 0; /* of a longer line, only the last part is shown again */
-    }
-    port->line[port->line_len++] = byte;
+    remember(port, byte);
 }
 
 void console_put(struct console_port *port, u8 byte)
@@ -275,6 +307,7 @@ void console_open(struct console_port *port)
     }
     port->next = NULL;
     port->line_len = 0;
+    port->escape = ESCAPE_NONE;
     port->ring_head = 0;
     *link = port;
     if (focus == NULL) {

@@ -32,6 +32,7 @@ struct console_port {
     void *arg;
     char line[CONSOLE_LINE_MAX]; /* console.c's: the unfinished line */
     u32 line_len;
+    u8 escape;                   /* console.c's: inside a terminal escape sequence */
     u8 ring[CONSOLE_RING_SIZE];  /* console.c's: the last output */
     u64 ring_head;
     struct console_port *next;

@@ -33,11 +33,17 @@ extern const u8 smp_trampoline_start[], smp_trampoline_params[], smp_trampoline_
 
 static u64 page_pa;
 
+/* Of a symbol in the start code. Through integers: to the compiler these are unrelated arrays. */
+static u64 offset_of(const u8 *symbol)
+{
+    return (u64)symbol - (u64)smp_trampoline_start;
+}
+
 static struct trampoline_params *params(void)
 {
     u8 *page = phys_ptr(HPA(page_pa));
 
-    return (struct trampoline_params *)(void *)(page + (smp_trampoline_params - smp_trampoline_start));
+    return (struct trampoline_params *)(void *)(page + offset_of(smp_trampoline_params));
 }
 
 int trampoline_init(struct frame_range page)
@@ -54,9 +60,9 @@ void trampoline_done(void)
 u8 trampoline_arm(u64 stack_top, void (*entry)(void *arg), void *arg)
 {
     struct trampoline_params *p = params();
-    u64 params_pa = page_pa + (u64)(smp_trampoline_params - smp_trampoline_start);
+    u64 params_pa = page_pa + offset_of(smp_trampoline_params);
 
-    memcpy(phys_ptr(HPA(page_pa)), smp_trampoline_start, (size_t)(smp_trampoline_end - smp_trampoline_start));
+    memcpy(phys_ptr(HPA(page_pa)), smp_trampoline_start, offset_of(smp_trampoline_end));
     p->cr3 = (u32)kmap_root().v; /* below 4 GiB, as kmap_init() promises */
     p->efer = rdmsr(MSR_IA32_EFER) & (EFER_LME | EFER_NXE);
     p->stack = stack_top;
@@ -65,7 +71,7 @@ u8 trampoline_arm(u64 stack_top, void (*entry)(void *arg), void *arg)
     p->gdt[1] = CODE64_DESCRIPTOR;
     p->gdt_limit = sizeof(p->gdt) - 1;
     p->gdt_base = (u32)(params_pa + offsetof(struct trampoline_params, gdt));
-    p->far_offset = (u32)(page_pa + (u64)(smp_trampoline_wide - smp_trampoline_start));
+    p->far_offset = (u32)(page_pa + offset_of(smp_trampoline_wide));
     p->far_selector = CODE64_SELECTOR;
     __atomic_store_n(&p->ticket, 1, __ATOMIC_RELEASE);
     return (u8)(page_pa >> FRAME_SHIFT);

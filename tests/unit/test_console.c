@@ -167,6 +167,18 @@ static void long_focus_line_stays_in_bounds(void **state)
     expect("\r\nMOTE: x=1\r\n[a] yyyyy");
 }
 
+static void a_line_comes_again_without_escape_sequences(void **state)
+{
+    (void)state;
+    put(&a, "10%\r20%\r\x1b[1;31m$\x1b[0m \x1b[6n\x1b" "7x");
+    expect("[a] 10%\r20%\r\x1b[1;31m$\x1b[0m \x1b[6n\x1b" "7x");
+    put(&b, "tick\n");
+    expect("\r\n[b] tick\n[a] $ x");
+    put(&a, "\x1b[\nq");
+    put(&b, "tick\n");
+    expect("\x1b[\n[a] q\r\n[b] tick\n[a] q");
+}
+
 static void escape_switches_focus(void **state)
 {
     (void)state;
@@ -253,6 +265,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(focus_shows_at_once_others_by_lines, start_two, end),
         cmocka_unit_test_setup_teardown(long_background_line_is_cut, start_two, end),
         cmocka_unit_test_setup_teardown(long_focus_line_stays_in_bounds, start_two, end),
+        cmocka_unit_test_setup_teardown(a_line_comes_again_without_escape_sequences, start_two, end),
         cmocka_unit_test_setup_teardown(escape_switches_focus, start_two, end),
         cmocka_unit_test_setup_teardown(escape_help_monitor_quit, start, end),
         cmocka_unit_test_setup_teardown(close_finishes_the_line_and_passes_the_focus, start_two, end),
