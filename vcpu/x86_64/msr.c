@@ -425,8 +425,11 @@ int x86_msr_write(struct vcpu *v, u32 msr, u64 value)
 
 bool x86_msr_passthrough(u32 msr, bool write)
 {
-    (void)write; /* hardware checks what is written to these as the table would */
     switch (msr) {
+    case MSR_IA32_FS_BASE:
+    case MSR_IA32_GS_BASE:
+    case MSR_IA32_KERNEL_GS_BASE:
+        return true; /* written at each task switch, and checked by hardware as the table would */
     case MSR_IA32_SYSENTER_CS:
     case MSR_IA32_SYSENTER_ESP:
     case MSR_IA32_SYSENTER_EIP:
@@ -434,10 +437,7 @@ bool x86_msr_passthrough(u32 msr, bool write)
     case MSR_IA32_LSTAR:
     case MSR_IA32_CSTAR:
     case MSR_IA32_FMASK:
-    case MSR_IA32_FS_BASE:
-    case MSR_IA32_GS_BASE:
-    case MSR_IA32_KERNEL_GS_BASE:
-        return true;
+        return !write; /* written once; QEMU would not check the value */
     default:
         return false;
     }

@@ -1,0 +1,28 @@
+"""What a guest is shown and may change (rows 15-17, 19-21), and instructions that a guest may not have (25, 28, 30)."""
+
+import re
+
+POLICY = {"cpuid-bits", "cpuid-kvm", "cpuid-mote", "cpuid-svm-leaf", "cpuid-apic-id", "cpuid-osxsave", "cpuid-prefixed",
+          "xsetbv-illegal", "xsetbv-legal", "cpuid-d-size", "cr0-bits", "cr0-illegal", "cr4-bits", "cr4-illegal", "cr8",
+          "cr3-cr2", "efer", "efer-illegal", "cr-gprs", "clts-lmsw", "smsw", "msr-sweep", "msr-edx-eax", "msr-pat-type",
+          "msr-canonical"}
+
+
+def run(machine, guest, backend, name):
+    m = machine(backend=backend, modules=[(guest(name), "kernel vm=g type=flat mode=long load=0x100000 mem=16M")])
+    m.finish(timeout=120)
+    assert m.events("g", "freed")[0]["leaked-frames"] == "0"
+    return m
+
+
+def test_policy(machine, guest, backend):
+    m = run(machine, guest, backend, "policy")
+    checks = m.checks()
+    assert set(checks) == POLICY
+    assert all(ok for ok, _ in checks.values()), checks
+    assert checks["cr-gprs"][1] == "CR 75/75 ok"
+    vector, avx = re.search(r"INFO avx-without-sse vector=(-?\d+) avx=(\d)", m.text).groups()
+    assert vector == "13" or avx == "0"
+    refused = [line for line in m.lines if "ev=msr-refused" in line]
+    assert len(refused) == 16  # one line an MSR, and then no more
+    assert len(set(refused)) == 16
