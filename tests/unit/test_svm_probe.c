@@ -103,19 +103,19 @@ static void test_each_missing_bit_is_named(void **state)
 {
     setup(state);
     cpu.features.ecx = 0;
-    assert_string_equal(refusal(), "CPUID.80000001:ECX.SVM");
+    assert_string_equal(refusal(), "CPUID.80000001H:ECX.SVM[bit 2]");
 
     setup(state);
     cpu.svm.edx &= ~(u32)SVM_FEATURE_NP;
-    assert_string_equal(refusal(), "CPUID.8000000A:EDX.NP");
+    assert_string_equal(refusal(), "CPUID.8000000AH:EDX.NP[bit 0]");
 
     setup(state);
     cpu.svm.ebx = 1;
-    assert_string_equal(refusal(), "CPUID.8000000A:EBX.NASID");
+    assert_string_equal(refusal(), "CPUID.8000000AH:EBX.NASID");
 
     setup(state);
     cpu.vm_cr = VM_CR_SVMDIS | VM_CR_LOCK;
-    assert_string_equal(refusal(), "MSR.C0010114:VM_CR.SVMDIS=1(locked-by-firmware)");
+    assert_string_equal(refusal(), "SVMDIS (bit 4 of VM_CR) locked on by firmware");
 }
 
 static void test_disabled_unlocked_is_enabled(void **state)

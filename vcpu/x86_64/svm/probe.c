@@ -26,16 +26,16 @@ static const char *missing_bit(const struct svm_hw *hw)
     u64 locked_off = VM_CR_SVMDIS | VM_CR_LOCK;
 
     if ((hw->cpuid(CPUID_EXT_FEATURES).ecx & CPUID_EXT1_ECX_SVM) == 0) {
-        return "CPUID.80000001:ECX.SVM";
+        return "CPUID.80000001H:ECX.SVM[bit 2]";
     }
     if ((hw->cpuid(CPUID_EXT_SVM).edx & (u32)SVM_FEATURE_NP) == 0) {
-        return "CPUID.8000000A:EDX.NP";
+        return "CPUID.8000000AH:EDX.NP[bit 0]";
     }
     if (hw->cpuid(CPUID_EXT_SVM).ebx < 2) {
-        return "CPUID.8000000A:EBX.NASID";
+        return "CPUID.8000000AH:EBX.NASID";
     }
     if ((read_vm_cr(hw) & locked_off) == locked_off) {
-        return "MSR.C0010114:VM_CR.SVMDIS=1(locked-by-firmware)";
+        return "SVMDIS (bit 4 of VM_CR) locked on by firmware";
     }
     return NULL;
 }
