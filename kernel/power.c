@@ -42,6 +42,11 @@ static NORETURN void act(enum power_action action, u32 code)
 
 void power_end(enum power_action action, u32 code)
 {
+    static bool ending;
+
+    if (__atomic_exchange_n(&ending, true, __ATOMIC_ACQ_REL)) {
+        arch_cpu_stop(); /* another CPU is at it */
+    }
     log_event("verdict=%s code=%u", verdict_name(code), code);
     act(action, code);
 }

@@ -4,7 +4,7 @@
 
 enum power_action { POWER_HALT, POWER_OFF, POWER_REBOOT, POWER_EXIT };
 
-/* A way to end: returns when it did not work. code is the verdict 0..63 (POWER_EXIT), else 0. */
+/* A way to end: returns when it did not work. code is the verdict (POWER_EXIT), else 0. */
 struct power_way {
     const char *name;
     void (*act)(enum power_action action, u32 code);

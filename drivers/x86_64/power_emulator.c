@@ -9,6 +9,8 @@
 /* QEMU ends with status (value << 1) | 1; adding the base keeps status 1, QEMU's own failures, apart. */
 #define DEBUG_EXIT_PORT 0xF4U
 #define DEBUG_EXIT_BASE 0x10U
+#define DEBUG_EXIT_CODE_MAX 0x6FU /* what fits the status' 8 bits; larger codes are a plain failure */
+#define CODE_FAIL 1U
 #define BOCHS_E9_PORT 0xE9U /* reads as its own number in Bochs, and in QEMU with a debug console there */
 #define BOCHS_SHUTDOWN_PORT 0x8900U
 
@@ -32,7 +34,7 @@ static bool in_qemu(void)
 static void qemu_exit(enum power_action action, u32 code)
 {
     if (action == POWER_EXIT) {
-        pio_write32(DEBUG_EXIT_PORT, DEBUG_EXIT_BASE + code);
+        pio_write32(DEBUG_EXIT_PORT, DEBUG_EXIT_BASE + (code <= DEBUG_EXIT_CODE_MAX ? code : CODE_FAIL));
     }
 }
 
