@@ -6,7 +6,7 @@
 ;       RDX = physical address of the VMCB that holds this CPU's own FS, GS, TR, LDTR and SYSCALL state (VMSAVE at enable)
 ;       IF = 0, GIF = 1, EFER.SVME = 1
 ; Out:  gpr[] as the guest left it; IF = 0, GIF = 1; a host NMI that came has been taken, a host interrupt is pending
-; Clobbers all caller-saved registers: cleared, so that no guest value reaches C. Stack: 64 bytes.
+; Clobbers all caller-saved registers: no guest value reaches C in them. Stack: 64 bytes.
 ; APM Vol. 2 15.5 "VMRUN Instruction", 15.5.2 "VMSAVE and VMLOAD", 15.17 "Global Interrupt Flag", 15.21.1.
 
 bits 64
@@ -83,11 +83,9 @@ svm_enter:
     cli
     stgi
 
-    xor eax, eax
     xor ecx, ecx
     xor edx, edx
     xor esi, esi
-    xor edi, edi
     xor r8d, r8d
     xor r9d, r9d
     xor r10d, r10d

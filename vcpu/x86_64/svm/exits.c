@@ -141,12 +141,12 @@ static u8 insn_len(const struct vmcb *vmcb)
     return svm_has(SVM_FEATURE_NRIPS) && len <= INSN_LEN_MAX ? (u8)len : 0;
 }
 
-void svm_exit_decode(const struct svm_vcpu *svm, struct x86_exit *xe)
+void svm_exit_decode(const struct vmcb *vmcb, struct x86_exit *xe)
 {
-    const struct vmcb_control *control = &svm->vmcb->control;
+    const struct vmcb_control *control = &vmcb->control;
 
     xe->code = kind_of(control->exitcode)->code;
-    xe->insn_len = insn_len(svm->vmcb);
+    xe->insn_len = insn_len(vmcb);
     xe->hw_reason = control->exitcode;
     xe->qual = control->exitinfo1;
     xe->detail = control->exitinfo2;

@@ -90,6 +90,7 @@ struct svm_vcpu {
     bool iret_running;   /* the IRET that ends an NMI handler was intercepted at iret_rip and is being executed */
     bool stepping;       /* by TF, so that the end of that IRET is seen */
     u64 iret_rip;
+    struct x86_exit exit; /* the one being handled */
     struct svm_insn insns[SVM_INSNS];
 };
 
@@ -124,7 +125,7 @@ void svm_nmi_before_entry(struct vcpu *v);
 bool svm_nmi_after_exit(struct vcpu *v, const struct x86_exit *xe);
 
 /* exits.c: the VMCB's exit fields as the shared code wants them. */
-void svm_exit_decode(const struct svm_vcpu *svm, struct x86_exit *xe);
+void svm_exit_decode(const struct vmcb *vmcb, struct x86_exit *xe);
 const char *svm_exit_name(u64 exitcode);
 
 /* insn.c: length of the instruction at RIP; 0 when it cannot be decoded. After an exit. */

@@ -65,13 +65,22 @@ static void after_refusal(struct vcpu *v, struct svm_vcpu *svm)
     svm_asid_exhaust();
 }
 
+/* Out of line: rare, and its frame would be svm_run()'s. */
+static __attribute__((noinline)) void note_interrupted(struct vcpu *v, u64 exitintinfo, bool task)
+{
+    struct vcpu_event event;
+
+    if (svm_event_interrupted(exitintinfo, task, &event)) {
+        x86_event_interrupted(v, &event);
+    }
+}
+
 static void note_events(struct vcpu *v, const struct svm_vcpu *svm, struct x86_exit *xe)
 {
     u64 info = svm->vmcb->control.exitintinfo;
-    struct vcpu_event event;
 
-    if ((info & VMCB_EVENT_V) != 0 && svm_event_interrupted(info, xe->code == X86_EXIT_TASK_SWITCH, &event)) {
-        x86_event_interrupted(v, &event);
+    if ((info & VMCB_EVENT_V) != 0) {
+        note_interrupted(v, info, xe->code == X86_EXIT_TASK_SWITCH);
     }
     if ((v->arch.blocking & X86_BLOCK_NMI) != 0 && svm_nmi_after_exit(v, xe)) {
         xe->code = X86_EXIT_NOTHING;
@@ -81,20 +90,20 @@ static void note_events(struct vcpu *v, const struct svm_vcpu *svm, struct x86_e
 void svm_run(struct vcpu *v, struct vcpu_exit *exit)
 {
     struct svm_vcpu *svm = svm_of(v);
-    struct x86_exit xe;
+    struct x86_exit *xe = &svm->exit;
 
     x86_before_entry(v);
     before_entry(v, svm);
     svm_enter(v->arch.gpr, svm->vmcb_pa, svm->host_vmcb_pa);
-    svm_exit_decode(svm, &xe);
-    if (xe.code == X86_EXIT_ENTRY_FAILED) {
+    svm_exit_decode(svm->vmcb, xe);
+    if (xe->code == X86_EXIT_ENTRY_FAILED) {
         after_refusal(v, svm);
     } else {
         after_exit(v, svm);
-        note_events(v, svm, &xe);
-        if (xe.insn_len == 0 && (BIT(xe.code) & WANT_LENGTH) != 0) {
-            xe.insn_len = svm_insn_len(v);
+        note_events(v, svm, xe);
+        if (xe->insn_len == 0 && (BIT(xe->code) & WANT_LENGTH) != 0) {
+            xe->insn_len = svm_insn_len(v);
         }
     }
-    x86_exit_handle(v, &xe, exit);
+    x86_exit_handle(v, xe, exit);
 }
