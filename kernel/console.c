@@ -325,7 +325,7 @@ void console_close(struct console_port *port)
     while (*link != NULL && *link != port) {
         link = &(*link)->next;
     }
-    if (*link == port) {
+    if (port != NULL && *link == port) {
         struct console_port *heir = port->next != NULL ? port->next : ports != port ? ports : NULL;
         u64 flags = console_enter();
 

@@ -12,11 +12,11 @@ enum { STATE_BLOCKED, STATE_QUEUED, STATE_RUNNING, STATE_GONE };
 
 struct run_queue {
     struct spinlock lock; /* protects everything here, and state and wake_pending of its tasks */
-    bool ready;           /* list and slice are initialised */
     struct list tasks;    /* runnable, next to run first */
-    u32 assigned;         /* tasks that live here, blocked ones included */
     struct timer slice;   /* armed on this CPU only while somebody waits for the running task */
     u64 slice_end_ns;
+    u32 assigned;         /* tasks that live here, blocked ones included */
+    bool ready;           /* list and slice are initialised */
 };
 
 static struct run_queue queues[CPU_MAX];

@@ -46,5 +46,5 @@ u64 rtc_to_seconds(const struct rtc_registers *r)
     if (year < 1970 || month < 1 || month > 12 || day < 1 || day > 31 || hour > 23 || minute > 59 || second > 60) {
         return 0;
     }
-    return days_since_1970(year, month, day) * SECONDS_PER_DAY + hour * 3600U + minute * 60U + second;
+    return days_since_1970(year, month, day) * SECONDS_PER_DAY + hour * 3600ULL + minute * 60ULL + second;
 }
