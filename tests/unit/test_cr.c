@@ -1,4 +1,4 @@
-/* units: tests/unit/x86_fake.c vcpu/x86_64/cr.c vcpu/x86_64/cpuid.c vcpu/x86_64/regs.c */
+/* units: tests/unit/x86_fake.c vcpu/x86_64/cr.c vcpu/x86_64/cpuid.c vcpu/x86_64/regs.c vcpu/x86_64/event.c */
 /* Control registers by the tables of SDM 2.5 and 4.1: what is refused changes nothing; mode switches; XCR0. */
 #include "tests/unit/host.h"
 #include "kernel/lib/errno.h"
@@ -217,6 +217,19 @@ static void advance_truncates_by_mode(void **state)
     assert_true(a->rip == 0x100000002ULL);
 }
 
+/* An instruction that software executed owes the trap of TF as one that hardware executed does. */
+static void advance_traps_when_stepping(void **state)
+{
+    (void)state;
+    x86_advance(&fake_v, 2);
+    assert_false(a->exception.valid);
+    a->rflags |= RFLAGS_TF;
+    x86_advance(&fake_v, 2);
+    assert_true(a->exception.valid);
+    assert_int_equal(a->exception.vector, VECTOR_DB);
+    assert_true((a->dr6 & DR6_BS) != 0 && fake_host.dr[6] == a->dr6);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -231,6 +244,7 @@ int main(void)
         cmocka_unit_test_setup(efer_every_bit, fake_setup),
         cmocka_unit_test_setup(xcr0_all_combinations, fake_setup),
         cmocka_unit_test_setup(advance_truncates_by_mode, fake_setup),
+        cmocka_unit_test_setup(advance_traps_when_stepping, fake_setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

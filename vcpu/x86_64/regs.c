@@ -2,6 +2,7 @@
 #include "kernel/lib/errno.h"
 #include "kernel/lib/string.h"
 #include "kernel/x86_64/regs.h"
+#include "vcpu/x86_64/hostcpu.h"
 #include "vcpu/x86_64/policy.h"
 #include "vcpu/x86_64/x86.h"
 
@@ -26,13 +27,35 @@
 #define RESET_IP 0xFFF0U
 #define RESET_APIC_BASE 0xFEE00000U
 
-/* A carry out of IP: the width of the instruction pointer matters now. Out of line: x86_advance() is frequent. */
-static __attribute__((noinline)) void truncate_rip(struct vcpu *v)
+/* A carry out of IP: the width of the instruction pointer matters now. */
+static void truncate_rip(struct vcpu *v)
 {
     struct vcpu_arch *a = x86_regs(v, X86_G_SEG | X86_G_CR);
 
     if ((a->efer & EFER_LMA) == 0 || (a->seg[X86_CS].attr & ATTR_L) == 0) {
         a->rip = (a->seg[X86_CS].attr & ATTR_DB) != 0 ? (u32)a->rip : (u16)a->rip;
+    }
+}
+
+/* The trap after an instruction that began with TF set, which hardware owes only to those it executes (SDM 18.3.1.4). */
+static void single_step(struct vcpu *v)
+{
+    struct vcpu_arch *a = x86_regs(v, X86_G_DR);
+
+    a->dr6 |= DR6_BS;
+    hostcpu_set_dr(6, a->dr6);
+    x86_regs_changed(v, X86_G_DR);
+    x86_raise(v, VECTOR_DB, false, 0);
+}
+
+/* Out of line: x86_advance() is frequent, and this is not. */
+static __attribute__((noinline)) void advance_rare(struct vcpu *v, u64 old)
+{
+    if (((v->arch.rip ^ old) & ~(u64)LIMIT_64K) != 0) {
+        truncate_rip(v);
+    }
+    if ((v->arch.rflags & RFLAGS_TF) != 0) {
+        single_step(v);
     }
 }
 
@@ -45,8 +68,8 @@ void x86_advance(struct vcpu *v, u8 len)
     a->rflags &= ~RFLAGS_RF;
     a->blocking &= ~(X86_BLOCK_STI | X86_BLOCK_MOVSS);
     a->dirty |= X86_G_CORE;
-    if (((a->rip ^ old) & ~(u64)LIMIT_64K) != 0) {
-        truncate_rip(v);
+    if ((((a->rip ^ old) & ~(u64)LIMIT_64K) | (a->rflags & RFLAGS_TF)) != 0) {
+        advance_rare(v, old);
     }
 }
 
