@@ -15,6 +15,9 @@ struct __attribute__((packed)) gate {
 extern const u64 interrupt_stubs[256];
 extern u64 gdt[];
 void kit_main(void);
+void kit_user_enter(void (*fn)(void), u64 stack);
+void kit_user_leave(void);
+extern const u8 kit_user_done[];
 void kit_interrupt(struct frame *f);
 
 volatile int fault_vector;
@@ -27,6 +30,7 @@ static u64 tables[64][512] __attribute__((aligned(4096)));
 static u32 tables_used;
 static u8 tss[104] __attribute__((aligned(16)));
 static u8 fault_stack[4096] __attribute__((aligned(16)));
+static u8 user_stack[4096] __attribute__((aligned(16)));
 
 /* --- output --- */
 
@@ -141,13 +145,17 @@ void kit_interrupt(struct frame *f)
         handlers[f->vector]((u32)f->vector);
         return;
     }
-    if (f->vector >= 32 || recovery_rip == 0) {
+    bool user = (f->cs & 3) != 0;
+    if (f->vector >= 32 || (recovery_rip == 0 && !user)) {
         die(f);
     }
     fault_vector = (int)f->vector;
     fault_error = f->error;
     fault_cr2 = READ_REG(cr2);
     fault_rip = f->rip;
+    if (user) {
+        kit_user_leave();
+    }
     f->rip = recovery_rip;
     recovery_rip = 0;
 }
@@ -243,6 +251,18 @@ u64 hypercall(u64 number, u64 a, u64 b, u64 c, u64 d, u64 e, u64 f)
         __asm__ volatile("vmcall" : "=a"(result) : "a"(number), "D"(a), "S"(b), "d"(c), "c"(d), "r"(r8), "r"(r9) : "memory");
     }
     return result;
+}
+
+int run_user(void (*fn)(void))
+{
+    fault_vector = NO_FAULT;
+    kit_user_enter(fn, (u64)user_stack + sizeof(user_stack) - 8);
+    return fault_vector;
+}
+
+bool user_returned(int vector)
+{
+    return vector == 6 && fault_rip == (u64)kit_user_done;
 }
 
 int try_rdmsr(u32 msr, u64 *value)

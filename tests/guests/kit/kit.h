@@ -59,6 +59,10 @@ extern u64 recovery_rip;
         recovery_rip = 0;                                                                                              \
         fault_vector;                                                                                                  \
     })
+/* Run fn in ring 3 on a stack of its own, interrupts off, until an exception: the value is its vector, and fault_* tell
+ * more. A function that returns ends with a #UD, which user_returned(vector) tells from one of its own. */
+int run_user(void (*fn)(void));
+bool user_returned(int vector);
 int try_rdmsr(u32 msr, u64 *value);
 int try_wrmsr(u32 msr, u64 value);
 

@@ -83,6 +83,40 @@ save_all:
     add rsp, 16
     iretq
 
+; void kit_user_enter(fn, stack): ring 3 at fn; comes back when kit_user_leave() is called from an exception.
+global kit_user_enter, kit_user_leave, kit_user_done
+kit_user_enter:
+    push rbx
+    push rbp
+    push r12
+    push r13
+    push r14
+    push r15
+    mov [kernel_rsp], rsp
+    lea rax, [kit_user_done]
+    mov [rsi], rax ; where fn returns to
+    push 0x23
+    push rsi
+    push 2
+    push 0x2B
+    push rdi
+    iretq
+kit_user_done:
+    ud2
+kit_user_leave:
+    mov rsp, [kernel_rsp]
+    mov eax, 0x10
+    mov ss, ax ; null since the exception came from ring 3
+    mov ds, ax
+    mov es, ax
+    pop r15
+    pop r14
+    pop r13
+    pop r12
+    pop rbp
+    pop rbx
+    ret
+
 section .rodata
 interrupt_stubs:
 %assign v 0
@@ -111,6 +145,8 @@ gdt_pointer:
     dq gdt
 
 section .bss
-align 16
+alignb 8
+kernel_rsp: resq 1
+alignb 16
     resb 16384
 stack_top:
