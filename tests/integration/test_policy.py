@@ -37,4 +37,5 @@ def test_instructions(machine, guest, backend):
     assert set(checks) == INSNS
     if backend == "bochs-svm":  # its #DB intercept comes before DR6 is written, and it tells the bits nowhere
         assert checks.pop("data-breakpoint")[1] == "vector=1 dr6=0xffff0ff0"
+        assert checks.pop("single-step")[1] == "steps=6 by-step=1"
     assert all(ok for ok, _ in checks.values()), checks
