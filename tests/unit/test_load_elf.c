@@ -201,6 +201,8 @@ static void test_plain_elf_is_placed(void **state)
     assert_int_equal(fake_entry.mode, X86_ENTRY_PROT);
     assert_int_equal(fake_entry.rip, 0x100010);
     assert_int_equal(fake_entry.gdt_limit, 31);
+    assert_true(fake_entry.rsp >= LOAD_DATA_FLOOR + 0x1000 && fake_entry.rsp < 0x9F000 && fake_entry.rsp % 16 == 0);
+    assert_true(fake_entry.rsp - 0x1000 >= fake_entry.gdt_base + 32 || fake_entry.rsp <= fake_entry.gdt_base);
     u64 gdt[4];
     memcpy(gdt, ram + fake_entry.gdt_base, sizeof(gdt));
     assert_int_equal(gdt[fake_entry.cs_sel / 8], 0x00CF9B000000FFFFULL);
@@ -332,6 +334,10 @@ static void test_flat(void **state)
     assert_int_equal(fake_entry.mode, X86_ENTRY_REAL);
     assert_int_equal(fake_entry.real_cs, 0);
     assert_int_equal(fake_entry.rip, 0x7C00);
+    assert_int_equal(fake_entry.rsp, 0x7C00);
+    assert_memory_equal(ram + 0x40E, "\xC0\x9F", 2);
+    assert_memory_equal(ram + 0x413, "\x7F\x02", 2);
+    assert_int_equal(ram[0x9FC00], 1);
     use_flat(0x2000, VM_MODE_REAL);
     fake_config.has_load = fake_config.has_entry = true;
     fake_config.load = 0x20000;
@@ -354,6 +360,19 @@ static void test_flat(void **state)
     assert_memory_equal(ram + LOAD_DATA_FLOOR + 0x1000, file, 0x2000);
     assert_int_equal(fake_entry.cr3, LOAD_DATA_FLOOR + 0x3000);
     assert_int_equal(fake_entry.gdt_base, LOAD_DATA_FLOOR);
+}
+
+/* An image over the BIOS data area wins. */
+static void test_flat_over_bios_data(void **state)
+{
+    int error;
+
+    (void)state;
+    use_flat(0x800, VM_MODE_REAL);
+    fake_config.has_load = true;
+    assert_string_equal(fake_load(&error), "flat");
+    assert_memory_equal(ram, file, 0x800);
+    assert_int_equal(fake_entry.rsp, 0);
 }
 
 static void test_flat_bad_input(void **state)
@@ -386,6 +405,7 @@ int main(void)
         cmocka_unit_test(test_elf_bad_input),
         cmocka_unit_test(test_place_checks_again),
         cmocka_unit_test(test_flat),
+        cmocka_unit_test(test_flat_over_bios_data),
         cmocka_unit_test(test_flat_bad_input),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -104,6 +104,9 @@ int load_image(const struct load_request *rq, struct vcpu_entry *entry, const ch
     }
     int error = check_keys(rq, loader);
     if (error == 0) {
+        error = load_prepare(rq);
+    }
+    if (error == 0) {
         error = loader->load(rq, entry);
     }
     if (error == 0) {

@@ -35,6 +35,9 @@ int load_fail_space(const struct load_request *rq, const char *what, u64 len);
 /* gmem_load() of loader data, with why filled when it fails. */
 MUST_CHECK int load_copy(const struct load_request *rq, u64 gpa, const void *data, u64 len);
 
+/* Supplied by the ISA: put what firmware would have left in memory there, before the image. 0, or -E_* with why. */
+MUST_CHECK int load_prepare(const struct load_request *rq);
+
 /* Loaders of this ISA in the order in which they are asked; supplied by vm/load/<arch>/loaders.c. */
 extern const struct loader *const load_loaders[];
 extern const u32 load_loader_count;

@@ -42,12 +42,25 @@ static int place_gdt(const struct load_request *rq, struct load_space *space, u6
     return load_copy(rq, base, gdt, sizeof(gdt));
 }
 
+/* No specification promises a stack, but every firmware and boot loader leaves one, and some images push at once. */
+static int place_stack(const struct load_request *rq, struct load_space *space, struct vcpu_entry *entry)
+{
+    u64 base;
+
+    if (load_space_low(space, LOAD_DATA_FLOOR, LOAD_PAGE, LOAD_PAGE, &base) != 0) {
+        return load_fail_space(rq, "a stack", LOAD_PAGE);
+    }
+    entry->rsp = base + LOAD_PAGE;
+    return 0;
+}
+
 int entry_prot(const struct load_request *rq, struct load_space *space, u64 rip, struct vcpu_entry *entry)
 {
     memset(entry, 0, sizeof(*entry));
     entry->mode = X86_ENTRY_PROT;
     entry->rip = rip;
-    return place_gdt(rq, space, DESC_DB, entry);
+    int error = place_gdt(rq, space, DESC_DB, entry);
+    return error != 0 ? error : place_stack(rq, space, entry);
 }
 
 /* One table of eight-byte entries, written piece by piece to keep the stack small. */
@@ -101,5 +114,8 @@ int entry_long(const struct load_request *rq, struct load_space *space, u64 rip,
     entry->mode = X86_ENTRY_LONG;
     entry->rip = rip;
     int error = place_tables(rq, space, &entry->cr3);
-    return error != 0 ? error : place_gdt(rq, space, DESC_L, entry);
+    if (error == 0) {
+        error = place_gdt(rq, space, DESC_L, entry);
+    }
+    return error != 0 ? error : place_stack(rq, space, entry);
 }

@@ -16,7 +16,8 @@ struct flat_boot {
     struct load_space space;
 };
 
-/* CS is 0 below 64 KiB; above, the segment starts at the paragraph of the entry. */
+/* CS is 0 below 64 KiB; above, the segment starts at the paragraph of the entry. The stack lies below a boot sector as
+ * BIOSes have it, else at the end of the image's segment. */
 static int entry_real(const struct load_request *rq, u64 rip, struct vcpu_entry *entry)
 {
     memset(entry, 0, sizeof(*entry));
@@ -27,6 +28,7 @@ static int entry_real(const struct load_request *rq, u64 rip, struct vcpu_entry 
     entry->real_cs = rip < REAL_SEGMENT ? 0 : (u16)(rip >> PARAGRAPH_SHIFT);
     entry->real_ds = entry->real_cs;
     entry->rip = rip - ((u64)entry->real_cs << PARAGRAPH_SHIFT);
+    entry->rsp = entry->real_cs == 0 && rip >= REAL_LOAD ? REAL_LOAD : 0;
     return 0;
 }
 
