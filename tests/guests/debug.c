@@ -1,0 +1,62 @@
+/* Registers that an exit must not disturb: RAX by the width of IN (row 25), the debug registers and single-stepping. */
+#include "tests/guests/kit/kit.h"
+
+#define DB 1
+#define PORT_NOTHING 0x5A0
+
+/* --- IN by width --- */
+
+static void check_in(void)
+{
+    u64 al = 0x1122334455667788ULL, ax = al, eax = al;
+
+    __asm__ volatile("inb %w1, %%al" : "+a"(al) : "d"(PORT_NOTHING));
+    __asm__ volatile("inw %w1, %%ax" : "+a"(ax) : "d"(PORT_NOTHING));
+    __asm__ volatile("inl %w1, %%eax" : "+a"(eax) : "d"(PORT_NOTHING));
+    check(al == 0x11223344556677FFULL && ax == 0x112233445566FFFFULL && eax == 0xFFFFFFFFULL, "in-width",
+          "al=0x%lx ax=0x%lx eax=0x%lx", al, ax, eax);
+}
+
+/* --- debug registers --- */
+
+static u32 steps, step_dr6;
+
+static void count_step(u32 vector)
+{
+    (void)vector;
+    steps++;
+    step_dr6 += (READ_REG(dr6) >> 14 & 1) != 0;
+    WRITE_REG(dr6, 0ULL);
+}
+
+static void check_debug(void)
+{
+    WRITE_REG(dr0, 0x1111111111ULL);
+    WRITE_REG(dr1, 0x2222222222ULL);
+    WRITE_REG(dr2, 0x3333333333ULL);
+    WRITE_REG(dr3, 0x4444444444ULL);
+    WRITE_REG(dr7, 0x500ULL);
+    bool kept = READ_REG(dr0) == 0x1111111111ULL && READ_REG(dr1) == 0x2222222222ULL &&
+                READ_REG(dr2) == 0x3333333333ULL && READ_REG(dr3) == 0x4444444444ULL && READ_REG(dr7) == 0x500;
+    check(kept, "debug-registers", "dr7=0x%lx", READ_REG(dr7));
+    static volatile u64 watched;
+    WRITE_REG(dr6, 0ULL);
+    WRITE_REG(dr0, (u64)&watched);
+    WRITE_REG(dr7, 0x500ULL | 1 | 0xDULL << 16); /* write, 4 bytes */
+    int v = TRY("movl $1, %0\n\tnop", : "=m"(watched) :);
+    u64 dr6 = READ_REG(dr6);
+    WRITE_REG(dr7, 0x400ULL);
+    check(v == DB && (dr6 & 0xF) == 1, "data-breakpoint", "vector=%d dr6=0x%lx", v, dr6);
+    set_handler(DB, count_step);
+    __asm__ volatile("pushfq\n\torq $0x100, (%%rsp)\n\tpopfq\n\tnop\n\tcpuid\n\tnop\n\t"
+                     "pushfq\n\tandq $~0x100, (%%rsp)\n\tpopfq" ::: "rax", "rbx", "rcx", "rdx", "memory", "cc");
+    set_handler(DB, NULL);
+    check(steps == 6 && step_dr6 == 6, /* an exit on the way, CPUID, counts like the others */
+          "single-step", "steps=%u by-step=%u", steps, step_dr6);
+}
+
+void guest_main(void)
+{
+    check_in();
+    check_debug();
+}
