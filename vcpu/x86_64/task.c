@@ -23,10 +23,11 @@ static bool nests(const struct task_switch *t)
     return t->source == TASK_CALL || t->source == TASK_GATE;
 }
 
-/* Was the switch caused by an instruction, behind which the old task goes on? */
-static bool by_instruction(const struct task_switch *t)
+/* Was the switch caused by an instruction, behind which the old task goes on? A length that the hardware gives says so,
+ * whatever the event that it reports beside it: Bochs reports an old one for INT n. */
+static bool by_instruction(const struct task_switch *t, const struct x86_exit *xe)
 {
-    if (t->source != TASK_GATE || !t->a->reinject) {
+    if (t->source != TASK_GATE || !t->a->reinject || xe->insn_len != 0) {
         return true;
     }
     u8 type = t->a->interrupted_type;
@@ -132,7 +133,7 @@ static void consume_event(struct task_switch *t)
         a->blocking &= ~X86_BLOCK_NMI;
     }
     if (t->source == TASK_GATE && a->reinject) {
-        a->blocking |= a->interrupted_type == VCPU_EVENT_NMI ? X86_BLOCK_NMI : 0;
+        a->blocking |= t->external != 0 && a->interrupted_type == VCPU_EVENT_NMI ? X86_BLOCK_NMI : 0;
         a->reinject = false;
     }
 }
@@ -239,7 +240,7 @@ int x86_task_switch(struct vcpu *v, const struct x86_exit *xe)
     if ((a->efer & EFER_LMA) != 0) { /* hardware raises #GP before it exits */
         return -E_NOSYS;
     }
-    if (by_instruction(&t)) {
+    if (by_instruction(&t, xe)) {
         insn_len = xe->insn_len != 0 ? xe->insn_len : x86_insn_len(v);
     } else {
         t.external = ERROR_EXTERNAL;
