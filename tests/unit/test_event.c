@@ -31,7 +31,7 @@ static bool chip_acknowledge(void *ctx, struct vcpu *v, u8 *vector)
     return true;
 }
 
-static const struct irqchip_ops chip_ops = {chip_pending, chip_acknowledge};
+static const struct irqchip_ops chip_ops = {.pending = chip_pending, .acknowledge = chip_acknowledge};
 
 static int setup(void **state)
 {
