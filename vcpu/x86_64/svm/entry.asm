@@ -3,7 +3,7 @@
 ; Enter the guest once and come back once, whether or not VMRUN accepts the state: there is one way out.
 ; In:   RDI = guest registers by the numbers of enum X86_RAX..; RAX and RSP are the VMCB's and not touched here
 ;       RSI = physical address of the guest's VMCB
-;       RDX = physical address of the VMCB that holds this CPU's own FS, GS, TR, LDTR and SYSCALL state (VMSAVE at enable)
+;       RDX = physical address of the VMCB with this CPU's own FS, GS, TR, LDTR and SYSCALL state (VMSAVE at enable)
 ;       IF = 0, GIF = 1, EFER.SVME = 1
 ; Out:  gpr[] as the guest left it; IF = 0, GIF = 1; a host NMI that came has been taken, a host interrupt is pending
 ; Clobbers all caller-saved registers: no guest value reaches C in them. Stack: 64 bytes.
@@ -98,7 +98,8 @@ svm_enter:
     pop rbp
     ret
 
-; Bochs 2.7 forgets to drop a single-step trap of the guest's that was pending when it exited: it comes here, and is ignored.
+; Bochs 2.7 forgets to drop a single-step trap of the guest's that was pending when it exited: it comes here, and is
+; ignored.
 section .extable progbits alloc noexec nowrite align=8
     dq svm_enter.exited, svm_enter.exited
 

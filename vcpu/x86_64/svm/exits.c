@@ -1,5 +1,5 @@
-/* The exit fields of the VMCB decoded: APM Vol. 2 15.6 ff., appendix C. Emulators and CPUs differ in what they add to the
- * exit code; what is missing here (lengths, operands) the shared code decodes from the instruction. */
+/* The exit fields of the VMCB decoded: APM Vol. 2 15.6 ff., appendix C. Emulators and CPUs differ in what they add to
+ * the exit code; what is missing here (lengths, operands) the shared code decodes from the instruction. */
 #include "vcpu/x86_64/svm/internal.h"
 #include "kernel/x86_64/regs.h"
 

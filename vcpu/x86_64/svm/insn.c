@@ -13,7 +13,7 @@
 /* What decides, beside CR3, where RIP leads and how wide code there is. */
 static u64 mode_of(const struct vmcb_save *save)
 {
-    return save->cs.attrib | (save->cr0 & CR0_PG);
+    return save->seg[VMCB_CS].attrib | (save->cr0 & CR0_PG);
 }
 
 static u64 word_at(const u8 *bytes)
@@ -48,7 +48,7 @@ static void remember(struct vcpu *v, struct svm_insn *insn, const u8 *bytes, u8 
     insn->len = 0;
     if (host != NULL) {
         *insn = (struct svm_insn){
-            .rip = save->rip, .cr3 = save->cr3, .cs_base = save->cs.base, .mode = mode_of(save),
+            .rip = save->rip, .cr3 = save->cr3, .cs_base = save->seg[VMCB_CS].base, .mode = mode_of(save),
             .generation = generation, .host = host, .bytes = word_at(bytes),
             .mask = ~0ULL >> (64 - 8U * len), .len = len,
         };
@@ -74,7 +74,7 @@ u8 svm_insn_len(struct vcpu *v)
     struct svm_vcpu *svm = svm_of(v);
     const struct vmcb_save *save = &svm->vmcb->save;
     struct svm_insn *insn = &svm->insns[(save->rip ^ save->rip >> HASH_SHIFT) % SVM_INSNS];
-    u64 differ = (insn->rip ^ save->rip) | (insn->cr3 ^ save->cr3) | (insn->cs_base ^ save->cs.base) |
+    u64 differ = (insn->rip ^ save->rip) | (insn->cr3 ^ save->cr3) | (insn->cs_base ^ save->seg[VMCB_CS].base) |
                  (insn->mode ^ mode_of(save)) | (insn->generation ^ READ_ONCE(v->config.stage2->generation));
 
     if (differ == 0 && insn->len != 0 && ((word_at(insn->host) ^ insn->bytes) & insn->mask) == 0) {

@@ -4,7 +4,7 @@
 #include "vcpu/x86_64/svm/vmcb.h"
 #include "vcpu/x86_64/x86.h"
 
-/* --- what the CPU offers: probe.c, pure -------------------------------------------------------------------------- */
+/* --- what the CPU offers: probe.c, pure --------------------------------------------------------------------------- */
 
 /* CPUID 8000_000A EDX: APM Vol. 3 E.4.9 */
 #define SVM_FEATURE_LIST(X)                                                                                           \
@@ -45,7 +45,7 @@ MUST_CHECK int svm_unlock(const struct svm_hw *hw);
 /* The boot line's words. Terminates within size. */
 void svm_summary(const struct svm_features *features, char *text, size_t size);
 
-/* --- this machine: enable.c ---------------------------------------------------------------------------------------- */
+/* --- this machine: enable.c --------------------------------------------------------------------------------------- */
 
 /* Filled by the first cpu_enable; every CPU is required to offer the same. */
 extern struct svm_features svm_features;
@@ -60,14 +60,14 @@ static inline bool svm_has(enum svm_feature feature)
     return (svm_features.edx & (u32)feature) != 0;
 }
 
-/* --- permission maps, one set for all vCPUs: maps.c ---------------------------------------------------------------- */
+/* --- permission maps, one set for all vCPUs: maps.c --------------------------------------------------------------- */
 
 /* Build them once; later calls do nothing. 0 or -E_NOMEM. */
 MUST_CHECK int svm_maps_init(void);
 hpa_t svm_iopm(void);
 hpa_t svm_msrpm(void);
 
-/* --- vCPU ------------------------------------------------------------------------------------------------------------ */
+/* --- vCPU --------------------------------------------------------------------------------------------------------- */
 
 #define SVM_INSNS 16U /* remembered lengths */
 

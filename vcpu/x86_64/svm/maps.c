@@ -1,5 +1,5 @@
-/* The I/O and MSR permission maps: APM Vol. 2 15.10.1 "I/O Permissions Map", 15.11 "MSR Intercepts". Constant, so one set
- * serves every vCPU: all ports exit, and all MSRs but those that the VMCB or the shared code switches. */
+/* The I/O and MSR permission maps: APM Vol. 2 15.10.1 "I/O Permissions Map", 15.11 "MSR Intercepts". Constant, so one
+ * set serves every vCPU: all ports exit, and all MSRs but those that the VMCB or the shared code switches. */
 #include "kernel/base/lock.h"
 #include "kernel/base/panic.h"
 #include "kernel/lib/string.h"
@@ -15,8 +15,8 @@
 
 static const u32 range_base[] = {0, 0xC0000000U, 0xC0010000U};
 
-/* Switched by VMLOAD and VMSAVE (APM 15.5.2), but for TSC_AUX, which x86_state_load() switches. The TSC is not here: its
- * reads by RDMSR do not honour the offset on every CPU. Nor is PAT: QEMU has one for host and guest. */
+/* Switched by VMLOAD and VMSAVE (APM 15.5.2), but for TSC_AUX, which x86_state_load() switches. The TSC is not here:
+ * its reads by RDMSR do not honour the offset on every CPU. Nor is PAT: QEMU has one for host and guest. */
 static const u32 switched[] = {
     MSR_IA32_SYSENTER_CS, MSR_IA32_SYSENTER_ESP, MSR_IA32_SYSENTER_EIP, MSR_IA32_STAR,
     MSR_IA32_LSTAR,       MSR_IA32_CSTAR,        MSR_IA32_FMASK,        MSR_IA32_FS_BASE,

@@ -7,6 +7,10 @@
 #define ATTR_DPL_MASK GENMASK(6, 5)
 #define ATTR_UNUSABLE BIT32(16)
 
+_Static_assert((int)X86_ES == (int)VMCB_ES && (int)X86_CS == (int)VMCB_CS && (int)X86_SS == (int)VMCB_SS &&
+                   (int)X86_DS == (int)VMCB_DS && (int)X86_FS == (int)VMCB_FS && (int)X86_GS == (int)VMCB_GS,
+               "the same six in the same order");
+
 static void seg_flush(struct vmcb_seg *to, const struct x86_seg *from)
 {
     u64 attrib = FIELD_PREP(VMCB_SEG_LOW_MASK, FIELD_GET(ATTR_LOW_MASK, from->attr)) |
@@ -30,35 +34,25 @@ static void seg_fetch(struct x86_seg *to, const struct vmcb_seg *from)
     *to = (struct x86_seg){from->selector, (u32)attr, from->limit, from->base};
 }
 
-static struct vmcb_seg *seg_of(struct vmcb_save *save, unsigned index)
-{
-    switch (index) {
-    case X86_ES: return &save->es;
-    case X86_CS: return &save->cs;
-    case X86_SS: return &save->ss;
-    case X86_DS: return &save->ds;
-    case X86_FS: return &save->fs;
-    case X86_GS: return &save->gs;
-    case X86_LDTR: return &save->ldtr;
-    default: return &save->tr;
-    }
-}
-
 /* SS.DPL is the CPL everywhere in v->arch; CPUs differ in which of the VMCB's two fields they believe. */
 static void flush_seg(struct vcpu_arch *arch, struct vmcb_save *save)
 {
-    for (unsigned i = 0; i < X86_SEGS; i++) {
-        seg_flush(seg_of(save, i), &arch->seg[i]);
+    for (unsigned i = X86_ES; i <= X86_GS; i++) {
+        seg_flush(&save->seg[i], &arch->seg[i]);
     }
+    seg_flush(&save->seg[VMCB_LDTR], &arch->seg[X86_LDTR]);
+    seg_flush(&save->seg[VMCB_TR], &arch->seg[X86_TR]);
     arch->cpl = (u8)FIELD_GET(ATTR_DPL_MASK, arch->seg[X86_SS].attr);
     save->cpl = arch->cpl;
 }
 
 static void fetch_seg(struct vcpu_arch *arch, struct vmcb_save *save)
 {
-    for (unsigned i = 0; i < X86_SEGS; i++) {
-        seg_fetch(&arch->seg[i], seg_of(save, i));
+    for (unsigned i = X86_ES; i <= X86_GS; i++) {
+        seg_fetch(&arch->seg[i], &save->seg[i]);
     }
+    seg_fetch(&arch->seg[X86_LDTR], &save->seg[VMCB_LDTR]);
+    seg_fetch(&arch->seg[X86_TR], &save->seg[VMCB_TR]);
     arch->cpl = save->cpl & 3;
     arch->seg[X86_SS].attr =
         (arch->seg[X86_SS].attr & ~(u32)ATTR_DPL_MASK) | (u32)FIELD_PREP(ATTR_DPL_MASK, arch->cpl);
@@ -66,20 +60,20 @@ static void fetch_seg(struct vcpu_arch *arch, struct vmcb_save *save)
 
 static void flush_dt(struct vcpu_arch *arch, struct vmcb_save *save)
 {
-    save->gdtr.base = arch->gdtr.base;
-    save->gdtr.limit = arch->gdtr.limit;
-    save->idtr.base = arch->idtr.base;
-    save->idtr.limit = arch->idtr.limit;
+    save->seg[VMCB_GDTR].base = arch->gdtr.base;
+    save->seg[VMCB_GDTR].limit = arch->gdtr.limit;
+    save->seg[VMCB_IDTR].base = arch->idtr.base;
+    save->seg[VMCB_IDTR].limit = arch->idtr.limit;
 }
 
 static void fetch_dt(struct vcpu_arch *arch, struct vmcb_save *save)
 {
-    arch->gdtr = (struct x86_dtr){save->gdtr.base, save->gdtr.limit};
-    arch->idtr = (struct x86_dtr){save->idtr.base, save->idtr.limit};
+    arch->gdtr = (struct x86_dtr){save->seg[VMCB_GDTR].base, save->seg[VMCB_GDTR].limit};
+    arch->idtr = (struct x86_dtr){save->seg[VMCB_IDTR].base, save->seg[VMCB_IDTR].limit};
 }
 
-/* LMA always follows LME and PG. VMRUN takes it from the VMCB, where a wrong one is an invalid state or worse; and Bochs
- * changes it before a write of CR0 exits, while CR0 still has its old value. */
+/* LMA always follows LME and PG. VMRUN takes it from the VMCB, where a wrong one is an invalid state or worse; and
+ * Bochs changes it before a write of CR0 exits, while CR0 still has its old value. */
 static u64 with_lma(u64 efer, u64 cr0)
 {
     bool lma = (efer & EFER_LME) != 0 && (cr0 & CR0_PG) != 0;

@@ -8,7 +8,8 @@ void svm_enter(u64 *gpr, u64 vmcb_pa, u64 host_vmcb_pa);
 
 /* Exits that are frequent and whose instruction is over once they are handled. The rest is decoded anyway, or rare. */
 #define WANT_LENGTH                                                                                                   \
-    (BIT(X86_EXIT_CPUID) | BIT(X86_EXIT_HLT) | BIT(X86_EXIT_MSR_READ) | BIT(X86_EXIT_MSR_WRITE) | BIT(X86_EXIT_HYPERCALL))
+    (BIT(X86_EXIT_CPUID) | BIT(X86_EXIT_HLT) | BIT(X86_EXIT_MSR_READ) | BIT(X86_EXIT_MSR_WRITE) |                     \
+     BIT(X86_EXIT_HYPERCALL))
 _Static_assert(X86_EXIT_CODES <= 64, "a mask of exit codes");
 
 static void before_entry(struct vcpu *v, struct svm_vcpu *svm)
@@ -34,7 +35,8 @@ static void before_entry(struct vcpu *v, struct svm_vcpu *svm)
         save->cr2 = arch->cr2;
         write_cr2(arch->cr2);
     }
-    svm->vmcb->control.int_state = (arch->blocking & (X86_BLOCK_STI | X86_BLOCK_MOVSS)) != 0 ? VMCB_INT_STATE_SHADOW : 0;
+    svm->vmcb->control.int_state =
+        (arch->blocking & (X86_BLOCK_STI | X86_BLOCK_MOVSS)) != 0 ? VMCB_INT_STATE_SHADOW : 0;
 }
 
 static void after_exit(struct vcpu *v, struct svm_vcpu *svm)
@@ -55,8 +57,8 @@ static void after_exit(struct vcpu *v, struct svm_vcpu *svm)
     control->clean = svm->clean;
 }
 
-/* The save area is garbage after a refused entry, so v->arch stays as it was put in; what was not in it is lost with the
- * vCPU, which is Invalid now. A flush may or may not have been done. */
+/* The save area is garbage after a refused entry, so v->arch stays as it was put in; what was not in it is lost with
+ * the vCPU, which is Invalid now. A flush may or may not have been done. */
 static void after_refusal(struct vcpu *v, struct svm_vcpu *svm)
 {
     v->arch.valid = X86_G_ALL;

@@ -14,8 +14,8 @@
 #define PAUSE_FILTER_COUNT 3000U /* PAUSEs close to each other before one exits: a lock held by somebody not running */
 #define PAUSE_FILTER_THRESHOLD 128U /* cycles that part one spin loop from the next */
 
-/* CR0 as a whole: the selective intercept saves only lazy FPU switching an exit, and QEMU's does not see bits 63:32. CR3 is
- * the guest's own with nested paging. */
+/* CR0 as a whole: the selective intercept saves only lazy FPU switching an exit, and QEMU's does not see bits 63:32.
+ * CR3 is the guest's own with nested paging. */
 #define INTERCEPT_CR                                                                                                  \
     (VMCB_INTERCEPT_READ(8) | VMCB_INTERCEPT_WRITE(0) | VMCB_INTERCEPT_WRITE(4) | VMCB_INTERCEPT_WRITE(8))
 
@@ -102,7 +102,8 @@ static void svm_vcpu_fini(struct vcpu *v)
     v->arch.hw = NULL;
 }
 
-/* On a CPU where it did not run last, neither the CPU's copy of the VMCB nor TLB entries of its old ASID are up to date. */
+/* On a CPU where it did not run last, neither the CPU's copy of the VMCB nor TLB entries of its old ASID are up to
+ * date. */
 static int svm_load(struct vcpu *v)
 {
     struct svm_vcpu *svm = svm_of(v);
@@ -139,8 +140,8 @@ static void svm_dump(struct vcpu *v)
 {
     const struct vmcb_control *c = &svm_of(v)->vmcb->control;
 
-    log_info("vmcb exit=%s exitcode=0x%lx exitinfo1=0x%lx exitinfo2=0x%lx exitintinfo=0x%lx", svm_exit_name(c->exitcode),
-             c->exitcode, c->exitinfo1, c->exitinfo2, c->exitintinfo);
+    log_info("vmcb exit=%s exitcode=0x%lx exitinfo1=0x%lx exitinfo2=0x%lx exitintinfo=0x%lx",
+             svm_exit_name(c->exitcode), c->exitcode, c->exitinfo1, c->exitinfo2, c->exitintinfo);
     log_info("vmcb eventinj=0x%lx int-ctl=0x%lx int-state=0x%lx nrip=0x%lx clean=0x%x", c->eventinj, c->int_ctl,
              c->int_state, c->nrip, c->clean);
     log_info("vmcb intercepts=0x%x,0x%x,0x%x,0x%x,0x%x asid=%u tlb=%u n-cr3=0x%lx", c->intercept_cr, c->intercept_dr,

@@ -111,6 +111,9 @@
 #define VMCB_SEG_DPL_MASK GENMASK(6, 5)
 #define VMCB_SEG_P BIT32(7)
 
+/* Segment and table registers in their order of the save area; of GDTR and IDTR only base and limit count. */
+enum { VMCB_ES, VMCB_CS, VMCB_SS, VMCB_DS, VMCB_FS, VMCB_GS, VMCB_GDTR, VMCB_LDTR, VMCB_IDTR, VMCB_TR, VMCB_SEGS };
+
 struct PACKED vmcb_seg {
     u16 selector;
     u16 attrib;
@@ -158,8 +161,7 @@ struct PACKED vmcb_control {
 };
 
 struct PACKED vmcb_save {
-    struct vmcb_seg es, cs, ss, ds, fs, gs;
-    struct vmcb_seg gdtr, ldtr, idtr, tr;
+    struct vmcb_seg seg[VMCB_SEGS];
     u8 reserved1[43];
     u8 cpl;
     u32 reserved2;
@@ -218,16 +220,16 @@ VMCB_CONTROL_AT(0x0D1, insn_bytes);
 VMCB_CONTROL_AT(0x0E0, avic_backing_page);
 VMCB_CONTROL_AT(0x0F0, avic_logical_table);
 VMCB_CONTROL_AT(0x0F8, avic_physical_table);
-VMCB_SAVE_AT(0x000, es);
-VMCB_SAVE_AT(0x010, cs);
-VMCB_SAVE_AT(0x020, ss);
-VMCB_SAVE_AT(0x030, ds);
-VMCB_SAVE_AT(0x040, fs);
-VMCB_SAVE_AT(0x050, gs);
-VMCB_SAVE_AT(0x060, gdtr);
-VMCB_SAVE_AT(0x070, ldtr);
-VMCB_SAVE_AT(0x080, idtr);
-VMCB_SAVE_AT(0x090, tr);
+VMCB_SAVE_AT(0x000, seg[VMCB_ES]);
+VMCB_SAVE_AT(0x010, seg[VMCB_CS]);
+VMCB_SAVE_AT(0x020, seg[VMCB_SS]);
+VMCB_SAVE_AT(0x030, seg[VMCB_DS]);
+VMCB_SAVE_AT(0x040, seg[VMCB_FS]);
+VMCB_SAVE_AT(0x050, seg[VMCB_GS]);
+VMCB_SAVE_AT(0x060, seg[VMCB_GDTR]);
+VMCB_SAVE_AT(0x070, seg[VMCB_LDTR]);
+VMCB_SAVE_AT(0x080, seg[VMCB_IDTR]);
+VMCB_SAVE_AT(0x090, seg[VMCB_TR]);
 VMCB_SAVE_AT(0x0CB, cpl);
 VMCB_SAVE_AT(0x0D0, efer);
 VMCB_SAVE_AT(0x148, cr4);
