@@ -3,9 +3,11 @@
 #include "boot/mb2.h"
 #include "boot/mb2_tags.h"
 
-/* multiboot2 3.6.8 "Memory map": entry_size, entry_version, entries. ACPI 6.5 15 (address types). */
-#define MMAP_ENTRY_SIZE 0U
-#define MMAP_ENTRIES 8U
+/* Both kinds of map begin with the size of an entry and a version; then the entries. */
+#define MAP_ENTRY_SIZE 0U
+#define MAP_ENTRIES 8U
+
+/* multiboot2 3.6.8 "Memory map". ACPI 6.5 15 (address types). */
 #define MMAP_ENTRY_BASE 0U
 #define MMAP_ENTRY_LEN 8U
 #define MMAP_ENTRY_TYPE 16U
@@ -14,9 +16,7 @@
 #define E820_ACPI 3U
 #define E820_NVS 4U
 
-/* multiboot2 3.6.17 "EFI memory map": descriptor size, version, descriptors. UEFI 2.10 7.2 EFI_MEMORY_DESCRIPTOR. */
-#define EFI_MAP_DESC_SIZE 0U
-#define EFI_MAP_DESCS 8U
+/* multiboot2 3.6.17 "EFI memory map". UEFI 2.10 7.2 EFI_MEMORY_DESCRIPTOR. */
 #define EFI_DESC_TYPE 0U
 #define EFI_DESC_PHYS 8U
 #define EFI_DESC_PAGES 24U
@@ -94,18 +94,17 @@ static struct entry read_efi(const u8 *at)
 static bool open_map(const struct mb2_tag *tag, struct map *map)
 {
     bool efi = tag->type == MB2_TAG_EFI_MMAP;
-    size_t header = efi ? EFI_MAP_DESCS : MMAP_ENTRIES;
     size_t min = efi ? EFI_DESC_MIN : MMAP_ENTRY_MIN;
 
-    if (tag->len < header) {
+    if (tag->len < MAP_ENTRIES) {
         return false;
     }
-    map->entry_size = mb2_u32(tag->body + (efi ? EFI_MAP_DESC_SIZE : MMAP_ENTRY_SIZE));
+    map->entry_size = mb2_u32(tag->body + MAP_ENTRY_SIZE);
     if (map->entry_size < min) {
         return false;
     }
-    map->entries = tag->body + header;
-    map->count = (tag->len - header) / map->entry_size;
+    map->entries = tag->body + MAP_ENTRIES;
+    map->count = (tag->len - MAP_ENTRIES) / map->entry_size;
     map->read = efi ? read_efi : read_e820;
     return true;
 }

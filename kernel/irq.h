@@ -14,7 +14,7 @@ struct irq_controller {
     u32 vector_kick;               /* what send_kick() raises */
     u32 vector_spurious;           /* not an interrupt: no end() */
 };
-void irq_set_controller(const struct irq_controller *controller);
+void irq_set_controller(const struct irq_controller *chip);
 
 /* Route global interrupt gsi (ISA overrides already applied by the caller) to handler. Returns 0, -E_BUSY (line taken),
  * -E_NOMEM (no vector left), -E_NOSYS (no controller, or it has no such line). Boot CPU. */

@@ -33,7 +33,8 @@ int pt_init(struct pt *pt, const struct pt_format *format, u16 owner)
     return error;
 }
 
-/* Free the tables below and the table itself. Depth: the format's levels. */
+/* Free the tables below and the table itself. */
+/* NOLINTNEXTLINE(misc-no-recursion): one call deeper for each level of the format */
 static void destroy_table(struct pt *pt, hpa_t pa, unsigned level)
 {
     const u64 *table = pt_table_ptr(pa);
@@ -52,6 +53,7 @@ void pt_destroy(struct pt *pt)
     ASSERT(pt->tables == 0);
 }
 
+/* NOLINTNEXTLINE(misc-no-recursion): one call deeper for each level of the format */
 static bool any_mapped(const struct pt *pt, const u64 *table, unsigned level, struct pt_span span)
 {
     for (u64 va = span.start; va < span.end;) {
@@ -128,6 +130,7 @@ static bool table_empty(const struct pt *pt, const u64 *table)
 }
 
 /* Remove every leaf of a span at whose edges no leaf is cut, and every table that is then empty. */
+/* NOLINTNEXTLINE(misc-no-recursion): one call deeper for each level of the format */
 static void clear(struct pt *pt, u64 *table, unsigned level, struct pt_span span)
 {
     for (u64 va = span.start; va < span.end;) {
@@ -246,6 +249,7 @@ int pt_unmap(struct pt *pt, u64 va, u64 len)
 }
 
 /* Give every leaf of a span at whose edges no leaf is cut new attributes. */
+/* NOLINTNEXTLINE(misc-no-recursion): one call deeper for each level of the format */
 static void reattribute(struct pt *pt, u64 *table, unsigned level, struct pt_span span, u32 attr)
 {
     for (u64 va = span.start; va < span.end;) {

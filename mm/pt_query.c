@@ -58,6 +58,7 @@ int pt_query(struct pt *pt, u64 va, struct pt_mapping *out)
     return 0;
 }
 
+/* NOLINTNEXTLINE(misc-no-recursion): one call deeper for each level of the format */
 static void count_leaves(const struct pt *pt, const u64 *table, unsigned level, u64 counts[3])
 {
     for (u64 slot = 0; slot < PT_SLOTS; slot++) {

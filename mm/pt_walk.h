@@ -45,7 +45,7 @@ static inline u64 *pt_child_of(const struct pt *pt, u64 entry, unsigned level)
 
 static inline bool pt_is_table(const struct pt *pt, u64 entry, unsigned level)
 {
-    return pt->format->is_present(entry) && !pt->format->is_leaf(entry, level);
+    return level > 0 && pt->format->is_present(entry) && !pt->format->is_leaf(entry, level);
 }
 
 static inline bool pt_is_mapped(const struct pt *pt, u64 entry, unsigned level)

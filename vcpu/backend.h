@@ -30,7 +30,7 @@ struct vcpu_event {
 enum vcpu_window { VCPU_WINDOW_IRQ = 1, VCPU_WINDOW_NMI = 2 };
 
 struct vcpu_backend {
-    const char *name;                      /* "vmx", "svm" */
+    const char *name;                      /* as the banner says it */
     const struct pt_format *nested_format;
 
     int (*probe)(struct vcpu_caps *caps);  /* no side effects; 0, or -E_NOSYS with caps->missing set */

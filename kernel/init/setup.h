@@ -8,7 +8,7 @@
 const struct mote_config *setup_config(const struct boot_info *info);
 
 /* Print the effective configuration, one line per VM. */
-void setup_print(const struct mote_config *config);
+void setup_print(const struct mote_config *cfg);
 
 /* What must be kept out of the frame allocator: the loader's information, the modules, and extra. ranges has room for
  * BOOT_MODULES_MAX + 3. Returns the number of ranges. */

@@ -17,7 +17,8 @@
 #define TEXT(a, b, c, d) ((u32)(a) | (u32)(b) << 8 | (u32)(c) << 16 | (u32)(d) << 24)
 #define BITS32(high, low) ((u32)GENMASK(high, low))
 
-/* Leaf 1. Not there: MONITOR, VMX, SMX, PCID, x2APIC, TSC deadline (ECX); MCE, APIC, MCA, HTT (EDX). */
+/* Leaf 1. Not there: MONITOR, hardware virtualization, SMX, PCID, x2APIC, TSC deadline (ECX); MCE, APIC, MCA, HTT
+ * (EDX). */
 #define LEAF1_ECX                                                                                                      \
     (BIT32(0) /* SSE3 */ | BIT32(1) /* PCLMULQDQ */ | BIT32(9) /* SSSE3 */ | BITS32(13, 12) /* FMA CX16 */ | \
      BITS32(20, 19) /* SSE4 */ | BITS32(23, 22) /* MOVBE POPCNT */ | BITS32(26, 25) /* AES XSAVE */ | \
@@ -39,8 +40,8 @@
      BIT32(14) /* VPOPCNTDQ */ | BIT32(22) /* RDPID */)
 #define LEAF7_EDX BIT32(4)
 
-/* 80000001. Not there: SVM, extended APIC, OSVW, IBS, SKINIT, LWP, TOPOEXT, perf counters, MWAITX (ECX); MCE, APIC,
- * MCA, FFXSR (EDX). */
+/* 80000001. Not there: hardware virtualization, extended APIC, OSVW, IBS, SKINIT, LWP, TOPOEXT, perf counters, MWAITX
+ * (ECX); MCE, APIC, MCA, FFXSR (EDX). */
 #define EXT1_ECX                                                                                                       \
     (BIT32(0) /* LAHF */ | BITS32(8, 5) /* ABM SSE4A MISALIGNSSE PREFETCHW */ | BIT32(11) /* XOP */ | \
      BIT32(16) /* FMA4 */ | BIT32(21) /* TBM */)

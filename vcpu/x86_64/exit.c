@@ -61,8 +61,7 @@ static void exit_shutdown(struct vcpu *v, const struct x86_exit *xe, struct vcpu
 /* --- exceptions and task switches ------------------------------------------------------------------------------- */
 
 /* Intercepted so that their delivery cannot loop for ever inside the CPU; the guest gets them. What the hardware
- * says of a
- * #DB (VMX: exit qualification; SVM: zero, DR6 is written already) goes into DR6 (SDM 28.2.1). */
+ * says of a #DB (Intel: the exit qualification; AMD: zero, DR6 is written already) goes into DR6 (SDM 28.2.1). */
 static void exit_exception(struct vcpu *v, const struct x86_exit *xe, struct vcpu_exit *exit)
 {
     const u64 db_bits = DR6_B0 | DR6_B1 | DR6_B2 | DR6_B3 | DR6_BD | DR6_BS;

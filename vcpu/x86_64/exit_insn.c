@@ -81,7 +81,7 @@ void x86_exit_wrmsr(struct vcpu *v, const struct x86_exit *xe, struct vcpu_exit 
     end(v, xe, x86_msr_write(v, (u32)v->arch.gpr[X86_RCX], get_edx_eax(v)));
 }
 
-/* CPL and CR4.OSXSAVE come before the exit on VMX, not everywhere. */
+/* CPL and CR4.OSXSAVE come before the exit on Intel, not everywhere. */
 void x86_exit_xsetbv(struct vcpu *v, const struct x86_exit *xe, struct vcpu_exit *exit)
 {
     const struct vcpu_arch *a = x86_regs(v, X86_G_CR | X86_G_SEG);

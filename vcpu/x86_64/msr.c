@@ -1,23 +1,15 @@
 /* Model-specific registers as a guest sees them: one sorted table. What is not listed is #GP(0) and, once per MSR, a
- * log
- * line. Answers are those of a CPU with the guest's CPUID. SDM Vol. 4; APM Vol. 2 appendix A. */
+ * log line. Answers are those of a CPU with the guest's CPUID. SDM Vol. 4; APM Vol. 2 appendix A. */
 #include "kernel/base/log.h"
 #include "kernel/lib/errno.h"
 #include "kernel/x86_64/regs.h"
 #include "vcpu/x86_64/hostcpu.h"
+#include "vcpu/x86_64/msr_memtype.h"
 #include "vcpu/x86_64/policy.h"
 #include "vcpu/x86_64/x86.h"
 
-#define MTRRCAP_VCNT 8U
-#define MTRRCAP_FIX BIT(8)
-#define MTRRCAP_WC BIT(10)
-#define MTRR_TYPE_MASK GENMASK(7, 0)
-#define MTRR_PHYSMASK_V BIT(11)
-#define MTRR_DEF_FE BIT(10)
-#define MTRR_DEF_E BIT(11)
 #define HWCR_TSC_FREQ_SEL BIT(24)
 #define DE_CFG_LFENCE_SERIALIZING BIT(1)
-#define PAGE_OFFSET_MASK GENMASK(11, 0)
 #define HIGH_HALF GENMASK(63, 32)
 
 enum vendor { ANY_CPU, INTEL, AMD };
@@ -70,14 +62,6 @@ static int read_de_cfg(struct vcpu *v, u32 msr, u64 *value)
     return 0;
 }
 
-static int read_mtrrcap(struct vcpu *v, u32 msr, u64 *value)
-{
-    (void)v;
-    (void)msr;
-    *value = MTRRCAP_VCNT | MTRRCAP_FIX | MTRRCAP_WC;
-    return 0;
-}
-
 /* --- time, APIC base, MISC_ENABLE ------------------------------------------------------------------------------- */
 
 static int read_tsc(struct vcpu *v, u32 msr, u64 *value)
@@ -127,109 +111,6 @@ static int write_misc_enable(struct vcpu *v, u32 msr, u64 value)
 {
     (void)msr;
     v->arch.misc_enable = (v->arch.misc_enable & ~MISC_ENABLE_FAST_STRING) | (value & MISC_ENABLE_FAST_STRING);
-    return 0;
-}
-
-/* --- memory types ----------------------------------------------------------------------------------------------- */
-
-/* Is every byte of value a memory type of the set? SDM table 12-2, 12.12.2. */
-static bool types_valid(u64 value, u32 set)
-{
-    for (u32 i = 0; i < 8; i++) {
-        u64 type = (value >> (8 * i)) & MTRR_TYPE_MASK;
-        if (type > MEMTYPE_UC_MINUS || (set & BIT32((u32)type)) == 0) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* One memory type and nothing above it. */
-static bool type_valid(u64 value, u32 set)
-{
-    return (value & ~MTRR_TYPE_MASK) == 0 && types_valid(value, set);
-}
-
-#define MTRR_TYPES (BIT32(MEMTYPE_UC) | BIT32(MEMTYPE_WC) | BIT32(MEMTYPE_WT) | BIT32(MEMTYPE_WP) | BIT32(MEMTYPE_WB))
-#define PAT_TYPES (MTRR_TYPES | BIT32(MEMTYPE_UC_MINUS))
-
-static int read_pat(struct vcpu *v, u32 msr, u64 *value)
-{
-    (void)msr;
-    *value = x86_regs(v, X86_G_CR)->pat;
-    return 0;
-}
-
-static int write_pat(struct vcpu *v, u32 msr, u64 value)
-{
-    (void)msr;
-    if (!types_valid(value, PAT_TYPES)) {
-        return -E_GUEST;
-    }
-    x86_regs(v, X86_G_CR)->pat = value;
-    x86_regs_changed(v, X86_G_CR);
-    return 0;
-}
-
-static u64 *fixed_mtrr(struct vcpu *v, u32 msr)
-{
-    switch (msr) {
-    case MSR_IA32_MTRR_FIX64K_00000: return &v->arch.mtrr_fixed[0];
-    case MSR_IA32_MTRR_FIX16K_80000: return &v->arch.mtrr_fixed[1];
-    case MSR_IA32_MTRR_FIX16K_A0000: return &v->arch.mtrr_fixed[2];
-    default: return &v->arch.mtrr_fixed[3 + (msr - MSR_IA32_MTRR_FIX4K_C0000)];
-    }
-}
-
-static int read_mtrr_fixed(struct vcpu *v, u32 msr, u64 *value)
-{
-    *value = *fixed_mtrr(v, msr);
-    return 0;
-}
-
-static int write_mtrr_fixed(struct vcpu *v, u32 msr, u64 value)
-{
-    if (!types_valid(value, MTRR_TYPES)) {
-        return -E_GUEST;
-    }
-    *fixed_mtrr(v, msr) = value;
-    return 0;
-}
-
-static int read_mtrr_var(struct vcpu *v, u32 msr, u64 *value)
-{
-    *value = v->arch.mtrr_var[msr - MSR_IA32_MTRR_PHYSBASE0];
-    return 0;
-}
-
-/* Even numbers are bases (type and address), odd ones masks (valid bit and address). SDM 12.11.2.3. */
-static int write_mtrr_var(struct vcpu *v, u32 msr, u64 value)
-{
-    bool mask = (msr & 1) != 0;
-    u64 low = value & PAGE_OFFSET_MASK;
-    bool low_ok = mask ? (low & ~MTRR_PHYSMASK_V) == 0 : type_valid(low, MTRR_TYPES);
-
-    if (!low_ok || (value & GENMASK(63, x86_guest_phys_bits())) != 0) {
-        return -E_GUEST;
-    }
-    v->arch.mtrr_var[msr - MSR_IA32_MTRR_PHYSBASE0] = value;
-    return 0;
-}
-
-static int read_mtrr_def(struct vcpu *v, u32 msr, u64 *value)
-{
-    (void)msr;
-    *value = v->arch.mtrr_def_type;
-    return 0;
-}
-
-static int write_mtrr_def(struct vcpu *v, u32 msr, u64 value)
-{
-    (void)msr;
-    if (!type_valid(value & ~(MTRR_DEF_E | MTRR_DEF_FE), MTRR_TYPES)) {
-        return -E_GUEST;
-    }
-    v->arch.mtrr_def_type = value;
     return 0;
 }
 
@@ -337,19 +218,21 @@ static const struct msr_row rows[] = {
     {MSR_IA32_APIC_BASE, MSR_IA32_APIC_BASE, ANY_CPU, read_apic_base, write_apic_base},
     {MSR_IA32_BIOS_SIGN_ID, MSR_IA32_BIOS_SIGN_ID, ANY_CPU, read_zero, write_ignored},
     {MSR_PLATFORM_INFO, MSR_PLATFORM_INFO, INTEL, read_zero, NULL},
-    {MSR_IA32_MTRRCAP, MSR_IA32_MTRRCAP, ANY_CPU, read_mtrrcap, NULL},
+    {MSR_IA32_MTRRCAP, MSR_IA32_MTRRCAP, ANY_CPU, x86_msr_read_mtrrcap, NULL},
     {MSR_IA32_SYSENTER_CS, MSR_IA32_SYSENTER_CS, ANY_CPU, read_sys, write_sys_low},
     {MSR_IA32_SYSENTER_ESP, MSR_IA32_SYSENTER_EIP, ANY_CPU, read_sys, write_sys_address},
     {MSR_IA32_MCG_CAP, MSR_IA32_MCG_CAP, ANY_CPU, read_zero, NULL},
     {MSR_IA32_MCG_STATUS, MSR_IA32_MCG_STATUS, ANY_CPU, read_zero, write_zero_only},
     {MSR_IA32_MISC_ENABLE, MSR_IA32_MISC_ENABLE, INTEL, read_misc_enable, write_misc_enable},
     {MSR_IA32_DEBUGCTL, MSR_IA32_DEBUGCTL, ANY_CPU, read_zero, write_zero_only},
-    {MSR_IA32_MTRR_PHYSBASE0, MSR_IA32_MTRR_PHYSMASK7, ANY_CPU, read_mtrr_var, write_mtrr_var},
-    {MSR_IA32_MTRR_FIX64K_00000, MSR_IA32_MTRR_FIX64K_00000, ANY_CPU, read_mtrr_fixed, write_mtrr_fixed},
-    {MSR_IA32_MTRR_FIX16K_80000, MSR_IA32_MTRR_FIX16K_A0000, ANY_CPU, read_mtrr_fixed, write_mtrr_fixed},
-    {MSR_IA32_MTRR_FIX4K_C0000, MSR_IA32_MTRR_FIX4K_F8000, ANY_CPU, read_mtrr_fixed, write_mtrr_fixed},
-    {MSR_IA32_PAT, MSR_IA32_PAT, ANY_CPU, read_pat, write_pat},
-    {MSR_IA32_MTRR_DEF_TYPE, MSR_IA32_MTRR_DEF_TYPE, ANY_CPU, read_mtrr_def, write_mtrr_def},
+    {MSR_IA32_MTRR_PHYSBASE0, MSR_IA32_MTRR_PHYSMASK7, ANY_CPU, x86_msr_read_mtrr_var, x86_msr_write_mtrr_var},
+    {MSR_IA32_MTRR_FIX64K_00000, MSR_IA32_MTRR_FIX64K_00000, ANY_CPU, x86_msr_read_mtrr_fixed,
+     x86_msr_write_mtrr_fixed},
+    {MSR_IA32_MTRR_FIX16K_80000, MSR_IA32_MTRR_FIX16K_A0000, ANY_CPU, x86_msr_read_mtrr_fixed,
+     x86_msr_write_mtrr_fixed},
+    {MSR_IA32_MTRR_FIX4K_C0000, MSR_IA32_MTRR_FIX4K_F8000, ANY_CPU, x86_msr_read_mtrr_fixed, x86_msr_write_mtrr_fixed},
+    {MSR_IA32_PAT, MSR_IA32_PAT, ANY_CPU, x86_msr_read_pat, x86_msr_write_pat},
+    {MSR_IA32_MTRR_DEF_TYPE, MSR_IA32_MTRR_DEF_TYPE, ANY_CPU, x86_msr_read_mtrr_def, x86_msr_write_mtrr_def},
     {MSR_IA32_EFER, MSR_IA32_EFER, ANY_CPU, read_efer, write_efer},
     {MSR_IA32_STAR, MSR_IA32_STAR, ANY_CPU, read_sys, write_sys},
     {MSR_IA32_LSTAR, MSR_IA32_CSTAR, ANY_CPU, read_sys, write_sys_address},

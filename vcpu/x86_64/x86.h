@@ -1,4 +1,4 @@
-/* What VMX and SVM share: the decoded hardware exit, and the policy code that ends it. A backend's run() fills a
+/* What both backends share: the decoded hardware exit, and the policy code that ends it. A backend's run() fills a
  * struct x86_exit and returns through x86_exit_handle(). Policy (CPUID, MSR, CR, XCR0) is const data behind this. */
 #pragma once
 #include "vcpu/vcpu.h"
@@ -8,7 +8,7 @@
     X(NMI)          /* host NMI, already delivered to the host by the backend */                                       \
     X(EXCEPTION)    /* exception.*: only those the backend intercepts (#DB/#AC loops, #UD none, #MC) */                \
     X(INTR_WINDOW) X(NMI_WINDOW)                                                                                       \
-    X(IRET)         /* SVM: NMI unblocking */                                                                          \
+    X(IRET)         /* NMI unblocking, where no window exit tells it */                                                \
     X(CPUID) X(HLT) X(PAUSE) X(MSR_READ) X(MSR_WRITE)                                                                  \
     X(CR)           /* cr.*; when !cr.decoded the instruction is decoded from memory */                                \
     X(DR) X(XSETBV)                                                                                                    \
@@ -20,7 +20,7 @@
     X(UD)           /* an instruction the guest may not have: #UD */                                                   \
     X(SHUTDOWN)     /* triple fault */                                                                                 \
     X(INIT) X(SIPI)                                                                                                    \
-    X(TIMER)        /* VMX preemption timer: as INTR */                                                                \
+    X(TIMER)        /* preemption timer: as INTR */                                                                    \
     X(NOTHING)      /* the backend repaired something itself: enter again */                                           \
     X(ENTRY_FAILED) X(UNKNOWN)
 

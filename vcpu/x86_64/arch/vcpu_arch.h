@@ -6,8 +6,8 @@ enum { X86_RAX, X86_RCX, X86_RDX, X86_RBX, X86_RSP, X86_RBP, X86_RSI, X86_RDI, X
        X86_R13, X86_R14, X86_R15, X86_GPRS };
 enum { X86_ES, X86_CS, X86_SS, X86_DS, X86_FS, X86_GS, X86_LDTR, X86_TR, X86_SEGS };
 
-/* A segment register with its hidden part. attr is the VMX access-rights layout (SDM 25.4.1): type 3:0, S 4, DPL 6:5,
- * P 7, AVL 12, L 13, D/B 14, G 15, unusable 16. SVM converts. */
+/* A segment register with its hidden part. attr has the layout of SDM 25.4.1 "access rights": type 3:0, S 4, DPL 6:5,
+ * P 7, AVL 12, L 13, D/B 14, G 15, unusable 16. */
 struct x86_seg {
     u16 selector;
     u32 attr;

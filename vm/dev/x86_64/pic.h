@@ -40,7 +40,7 @@ void pic_init(struct pic *pic, void (*changed)(void *ctx, bool level), void *ctx
 MUST_CHECK int pic_attach(struct pic *pic, struct bus *pio);
 
 /* Drive pin 0..15; the signature fits struct irqline. Any CPU, any context but NMI. */
-void pic_set_pin(void *pic, u32 pin, bool level);
+void pic_set_pin(void *arg, u32 pin, bool level);
 
 /* INTA: the vector of the highest-priority request; a spurious one (pin 7) when it went away. false when the INTR wire
  * is low. */

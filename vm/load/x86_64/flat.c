@@ -101,7 +101,7 @@ static int load_planned(const struct load_request *rq, planner make_plan, struct
 {
     struct flat_boot *boot = heap_alloc(sizeof(*boot));
     struct vcpu_entry start;
-    enum vm_mode mode;
+    enum vm_mode mode = VM_MODE_REAL;
 
     if (boot == NULL) {
         return load_fail(rq->why, -E_NOMEM, "the host has no memory for the loader");
