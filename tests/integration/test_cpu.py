@@ -40,3 +40,22 @@ def test_instructions_and_hypercalls(machine, guest, backend):
     own = "vmmcall" if backend == "bochs-vmx" else "vmcall"  # the other vendor's
     assert list(checks) and set(checks) == set(BOTH_VENDORS) | {own}
     assert [e["reason"] for e in m.events("i", "exit")] == ["hypercall"]
+
+
+REAL = """cs-zero ip segments-zero flags pe-clear int-through-ivt limit-gp operand-32 address-32 a20 rep-insb rep-outsb
+hypercall""".split()
+
+
+def test_modes(machine, guest, backend):
+    """Rows 11 and 12: a 16-bit program prints and halts; another goes through every mode and back."""
+    m = machine(backend=backend, modules=[
+        (guest("real"), "kernel vm=real type=flat mode=real load=0x7c00 mem=4M timeout=60s"),
+        (guest("modes"), "kernel vm=modes type=flat mode=real load=0x7c00 mem=4M timeout=60s")])
+    assert m.finish(timeout=60) == 0
+    checks = m.checks("real")
+    quirks = ["limit-gp"] if backend == "svm" else []  # QEMU's emulation knows no segment limits
+    assert set(checks) == set(REAL) and [name for name, (ok, _) in checks.items() if not ok] == quirks
+    assert "[real] 16 bits by REP OUTSB" in m.lines and "[real] now it halts" in m.lines
+    assert [(e["reason"], e["code"]) for e in m.events("real", "exit")] == [("halt", "0")]
+    assert "[modes] R P 2 A C L p r 7" in m.lines
+    assert [(e["reason"], e["code"]) for e in m.events("modes", "exit")] == [("port", "0")]

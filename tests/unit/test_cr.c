@@ -98,6 +98,9 @@ static void pae_loads_and_checks_pdptes(void **state)
     accepted(x86_cr0_write, CR0_PE | CR0_PG);
     assert_true(a->pdpte[1] == (0x3000 | PTE_P | PTE_PWT));
     refused(x86_cr3_write, 0x100000); /* outside RAM */
+    put_pdpte(0, 0x2000 | PTE_P | BIT(5)); /* AMD loads none of them before the walk */
+    accepted(x86_cr4_write, CR4_PAE | CR4_PGE);
+    accepted(x86_cr4_write, CR4_PAE);
     put_pdpte(0, 0x1E1);
     refused(x86_cr3_write, 0x2000);
     refused(x86_cr4_write, CR4_PAE | CR4_PGE);

@@ -94,6 +94,7 @@ static void pae(void **state)
     write_entry(8, T(2), 7, 0x8123456000ULL | ALL | PTE_XD);
     write_entry(8, T(1), 6, 0x40000000 | ALL | PTE_PS);
     walks(0xC0A07123, W | U, 0x8123456123ULL, 4096);
+    write_entry(8, T(0) + 0x20, 3, T(1) | PTE_P | BIT(5)); /* as QEMU leaves it */
     walks(0xC0D23456, U | F, 0x40123456, MIB(2));
     faults(0xC0A07123, F, PF_ERROR_P | PF_ERROR_ID);
     faults(0x80000000, W, PF_ERROR_WR);

@@ -15,6 +15,7 @@
 #define CR8_TPR GENMASK(3, 0)
 #define SEG_ATTR_L BIT32(13)
 #define PDPTE_RESERVED_LOW (GENMASK(8, 5) | GENMASK(2, 1))
+#define PDPTE_BIT5 BIT(5) /* reserved; QEMU's AMD CPU uses it as an accessed bit all the same */
 #define PDPTES 4U
 
 struct paging { u64 cr0, cr3, cr4, efer; };
@@ -28,6 +29,7 @@ static bool is_canonical_pdpte(u64 entry)
 {
     u64 reserved = PDPTE_RESERVED_LOW | GENMASK(63, x86_guest_phys_bits());
 
+    reserved &= ~(x86_cpuid_is_amd() ? PDPTE_BIT5 : 0);
     return (entry & PTE_P) == 0 || (entry & reserved) == 0;
 }
 

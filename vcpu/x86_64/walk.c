@@ -14,8 +14,8 @@
 #define PDE4M_HIGH GENMASK(20, 13)
 #define PDE4M_LOW GENMASK(31, 22)
 #define PSE36_ADDR GENMASK(39, 32)
-/* PAE's four PDPTEs: SDM 4.4.1 */
-#define PDPTE_PAE_RESERVED (GENMASK(63, 52) | GENMASK(8, 5) | GENMASK(2, 1))
+/* PAE's four PDPTEs: SDM 4.4.1. Bit 5 is reserved, too, but QEMU's CPU sets it there, as if it were an accessed bit. */
+#define PDPTE_PAE_RESERVED (GENMASK(63, 52) | GENMASK(8, 6) | GENMASK(2, 1))
 #define PAE_IGNORED_IN_LONG GENMASK(62, 52)
 
 /* One walk: the paging mode, and what was met on the way down. */
