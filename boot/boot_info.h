@@ -53,4 +53,5 @@ struct boot_info {
     bool efi;                /* loaded by EFI firmware */
     u64 efi_system_table;    /* physical, 0 when absent */
     struct boot_framebuffer framebuffer;
+    u64 start_ticks; /* the CPU's counter (arch_counter()) at the loader's hand-off */
 };

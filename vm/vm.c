@@ -107,6 +107,16 @@ static int start_tasks(struct vm *vm)
     return 0;
 }
 
+/* Which leaves stage 2 was built of. */
+static void report_memory(struct vm *vm)
+{
+    u64 leaves[3];
+
+    pt_count_leaves(&vm->mem.stage2, leaves);
+    log_info("vm=%s ev=memory leaves-4k=%llu leaves-2m=%llu leaves-1g=%llu", vm->config->name,
+             (unsigned long long)leaves[0], (unsigned long long)leaves[1], (unsigned long long)leaves[2]);
+}
+
 int vm_start(struct vm *vm)
 {
     if (vm->state != VM_BUILT) {
@@ -114,6 +124,7 @@ int vm_start(struct vm *vm)
     }
     log_event("vm=%s ev=start vcpus=%u mem=%lluM type=%s", vm->config->name, vm->vcpu_count,
               (unsigned long long)(vm->config->mem_bytes / MIB(1)), vm->type);
+    report_memory(vm);
     vm->state = VM_RUNNING;
     if (vm->config->timeout_ns != 0) {
         timer_arm(&vm->timeout, time_now_ns() + vm->config->timeout_ns);

@@ -11,6 +11,7 @@
 /* Called by start.asm: 64-bit mode, boot page tables, boot stack, interrupts off. info_pa: below 4 GiB. */
 NORETURN void boot_main(u32 info_pa);
 
+extern u64 boot_start_ticks; /* start.asm */
 static struct boot_info boot_info;
 
 void boot_main(u32 info_pa)
@@ -27,5 +28,6 @@ void boot_main(u32 info_pa)
     boot_info.info_len = mb2_total_size(info);
     boot_info.kernel_base = kernel_pa(kernel_start);
     boot_info.kernel_len = (u64)kernel_end - (u64)kernel_start;
+    boot_info.start_ticks = boot_start_ticks;
     kernel_main(&boot_info);
 }

@@ -80,6 +80,9 @@ start32:
     cmp ebp, MB2_LOADER_MAGIC
     jne refuse
     call check_cpu
+    rdtsc
+    mov [PHYS(boot_start_ticks)], eax
+    mov [PHYS(boot_start_ticks) + 4], edx
     call build_tables
     mov eax, PHYS(boot_pml4)
     mov cr3, eax
@@ -274,5 +277,6 @@ boot_pdpt:      resb 4096
 boot_pdpt_high: resb 4096
 boot_pds:       resb 4 * 4096
 boot_stack:     resb 16384
-global boot_stack_top
+global boot_stack_top, boot_start_ticks
 boot_stack_top:
+boot_start_ticks: resq 1

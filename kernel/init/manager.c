@@ -5,6 +5,7 @@
 #include "kernel/lib/string.h"
 #include "kernel/power.h"
 #include "kernel/sched.h"
+#include "kernel/time.h"
 #include "mm/heap.h"
 #include "mm/physmap.h"
 #include "vm/board/board.h"
@@ -221,6 +222,18 @@ static void start_all(void)
     }
 }
 
+/* What is neither free nor a module, in KiB: Mote's own memory. */
+static u64 taken_kib(void)
+{
+    struct frame_stats frames = frame_get_stats();
+    u64 modules = 0;
+
+    for (u32 i = 0; i < manager.info->module_count; i++) {
+        modules += ALIGN_UP(manager.info->modules[i].len, FRAME_SIZE);
+    }
+    return ((frames.total + frames.reserved - frames.free) * FRAME_SIZE - modules) / KIB(1);
+}
+
 void manager_start(const struct boot_info *info, const struct mote_config *config)
 {
     manager.info = info;
@@ -233,6 +246,9 @@ void manager_start(const struct boot_info *info, const struct mote_config *confi
     if (config->errors != 0 || config->vm_count == 0) {
         note_verdict(1);
     }
+    u64 taken = taken_kib();
     build_all();
+    log_info("ev=boot taken-kib=%llu boot-ticks=%llu", (unsigned long long)taken,
+             (unsigned long long)(time_ticks() - info->start_ticks));
     start_all();
 }
