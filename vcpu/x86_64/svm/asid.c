@@ -1,5 +1,5 @@
 /* Address-space identifiers: APM Vol. 2 15.16 "TLB Control". Each CPU hands out its own, in generations. A generation
- * starts with a flush of everything, so an ASID is clean when it is given out; a vCPU whose generation is not the CPU's,
+ * begins with a full flush, so an ASID is clean when it is handed out; a vCPU whose generation is not the CPU's,
  * or which ran elsewhere since, takes a new one before it enters. */
 #include "kernel/base/percpu.h"
 #include "vcpu/x86_64/svm/internal.h"
