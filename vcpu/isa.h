@@ -10,6 +10,3 @@ void isa_vcpu_reset(struct vcpu *v);
 /* Would a halted vCPU go on: an interrupt that its flag lets in, or an NMI? The interrupt chip is asked. Owner, or
  * unbound. */
 bool isa_vcpu_event_waits(struct vcpu *v);
-/* Did something outside vcpu_run() (an emulated instruction) end this vCPU, by a triple fault? Then fills *exit.
- * Owner. */
-bool isa_vcpu_exit_waits(struct vcpu *v, struct vcpu_exit *exit);

@@ -189,9 +189,7 @@ int vcpu_run(struct vcpu *v, struct vcpu_exit *exit)
     move(v, VCPU_RUNNING);
     /* A device may have changed the interrupt chip while the vCPU was out. */
     (void)__atomic_fetch_or(&v->requests, VCPU_REQ_EVENT, __ATOMIC_SEQ_CST);
-    if (!isa_vcpu_exit_waits(v, exit)) {
-        enter_until_served(v, cpu, exit);
-    }
+    enter_until_served(v, cpu, exit);
     leave(v, exit);
     arch_irq_enable();
     return 0;

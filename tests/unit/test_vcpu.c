@@ -15,7 +15,7 @@
 static struct {
     int init_error, isa_error, reset_error, load_error;
     unsigned inits, finis, isa_inits, isa_finis, loads, unloads, runs, resets, kicks, wakes;
-    bool event_waits, exit_waits, probe_fails;
+    bool event_waits, probe_fails;
     u32 kicked_cpu;
     enum vcpu_exit_kind exits[8]; /* NONE = 0 ends in KICKED by the resched flag */
     unsigned next_exit;
@@ -106,15 +106,6 @@ bool isa_vcpu_event_waits(struct vcpu *v)
 {
     (void)v;
     return script.event_waits;
-}
-
-bool isa_vcpu_exit_waits(struct vcpu *v, struct vcpu_exit *exit)
-{
-    (void)v;
-    if (script.exit_waits) {
-        exit->kind = VCPU_EXIT_SHUTDOWN;
-    }
-    return script.exit_waits;
 }
 
 void irq_kick(u32 cpu)
@@ -419,18 +410,6 @@ static void resched_and_stop_leave(void **state)
     assert_int_equal(v.state, VCPU_READY);
 }
 
-static void pending_triple_fault_never_enters(void **state)
-{
-    struct vcpu_exit exit;
-
-    (void)state;
-    bring_to(VCPU_READY);
-    script.exit_waits = true;
-    assert_int_equal(vcpu_run(&v, &exit), 0);
-    assert_int_equal(exit.kind, VCPU_EXIT_SHUTDOWN);
-    assert_int_equal(script.runs, 0);
-}
-
 /* --- requests --------------------------------------------------------------------------------------------------- */
 
 static void request_from_cpu1(struct vcpu *running)
@@ -551,7 +530,6 @@ int main(void)
         cmocka_unit_test(entry_failure_is_recoverable),
         cmocka_unit_test(hot_exits_stay_inside),
         cmocka_unit_test(resched_and_stop_leave),
-        cmocka_unit_test(pending_triple_fault_never_enters),
         cmocka_unit_test(request_kicks_only_the_guest),
         cmocka_unit_test(blocked_wakes),
         cmocka_unit_test(no_wakeup_is_lost),

@@ -66,6 +66,7 @@ static void queue_exception(struct vcpu *v, u8 vector, bool has_error, u32 error
 
     if (merge == BECOMES_TRIPLE) {
         a->triple_fault = true;
+        a->event_work = true;
         return;
     }
     if (merge == BECOMES_DF) {
@@ -230,10 +231,17 @@ static void take_requests(struct vcpu *v)
     }
 }
 
-void x86_deliver_events(struct vcpu *v)
+bool x86_deliver_events(struct vcpu *v, struct vcpu_exit *exit)
 {
     struct vcpu_arch *a = &v->arch;
 
+    if (a->triple_fault) {
+        a->triple_fault = false;
+        exit->kind = VCPU_EXIT_SHUTDOWN;
+        exit->insn_len = 0;
+        exit->shutdown.reason = VCPU_SHUTDOWN_TRIPLE_FAULT;
+        return false;
+    }
     take_requests(v);
     u32 windows = deliver(v);
     a->event_work = windows != 0 || a->reinject || a->exception.valid || a->nmi_pending;
@@ -241,6 +249,7 @@ void x86_deliver_events(struct vcpu *v)
         a->windows = windows;
         v->backend->event_window(v, windows);
     }
+    return true;
 }
 
 bool isa_vcpu_event_waits(struct vcpu *v)
@@ -249,15 +258,4 @@ bool isa_vcpu_event_waits(struct vcpu *v)
     bool nmi = a->nmi_pending && (a->blocking & X86_BLOCK_NMI) == 0;
 
     return a->exception.valid || a->reinject || a->triple_fault || nmi || (irq_open(a) && chip_pending(v));
-}
-
-bool isa_vcpu_exit_waits(struct vcpu *v, struct vcpu_exit *exit)
-{
-    if (!v->arch.triple_fault) {
-        return false;
-    }
-    v->arch.triple_fault = false;
-    exit->kind = VCPU_EXIT_SHUTDOWN;
-    exit->shutdown.reason = VCPU_SHUTDOWN_TRIPLE_FAULT;
-    return true;
 }

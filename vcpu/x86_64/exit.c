@@ -53,9 +53,10 @@ static void exit_entry_failed(struct vcpu *v, const struct x86_exit *xe, struct 
 
 static void exit_shutdown(struct vcpu *v, const struct x86_exit *xe, struct vcpu_exit *exit)
 {
+    (void)v;
     (void)xe;
-    (void)exit;
-    v->arch.triple_fault = true;
+    exit->kind = VCPU_EXIT_SHUTDOWN;
+    exit->shutdown.reason = VCPU_SHUTDOWN_TRIPLE_FAULT;
 }
 
 /* --- exceptions and task switches ------------------------------------------------------------------------------- */
@@ -200,7 +201,4 @@ void x86_exit_handle(struct vcpu *v, const struct x86_exit *xe, struct vcpu_exit
     exit->kind = VCPU_EXIT_NONE;
     exit->insn_len = 0;
     handlers[xe->code](v, xe, exit);
-    if (v->arch.triple_fault) { /* what an exception on the way has become */
-        (void)isa_vcpu_exit_waits(v, exit);
-    }
 }

@@ -40,14 +40,16 @@ static inline void set_cpuid(u64 *gpr, const struct x86_cpuid *r)
     gpr[X86_RDX] = r->edx;
 }
 
-/* Leaves with something of the vCPU's own. Out of line, so that the others need no stack frame. */
-static __attribute__((noinline)) void cpuid_own(struct vcpu *v)
+/* Leaves with something of the vCPU's own, or lengths to decode. Out of line, so that the others need no stack
+ * frame. */
+static __attribute__((noinline)) void cpuid_slow(struct vcpu *v, const struct x86_exit *xe)
 {
     u64 *gpr = v->arch.gpr;
     struct x86_cpuid r;
 
     x86_cpuid_guest(v, (u32)gpr[X86_RAX], (u32)gpr[X86_RCX], &r);
     set_cpuid(gpr, &r);
+    x86_advance(v, x86_exit_len(v, xe));
 }
 
 void x86_exit_cpuid(struct vcpu *v, const struct x86_exit *xe, struct vcpu_exit *exit)
@@ -55,12 +57,12 @@ void x86_exit_cpuid(struct vcpu *v, const struct x86_exit *xe, struct vcpu_exit 
     const struct x86_cpuid *common = x86_cpuid_common((u32)v->arch.gpr[X86_RAX]);
 
     (void)exit;
-    if (common != NULL) {
-        set_cpuid(v->arch.gpr, common);
-    } else {
-        cpuid_own(v);
+    if (common == NULL || xe->insn_len == 0) {
+        cpuid_slow(v, xe);
+        return;
     }
-    x86_advance(v, x86_exit_len(v, xe));
+    set_cpuid(v->arch.gpr, common);
+    x86_advance(v, xe->insn_len);
 }
 
 void x86_exit_rdmsr(struct vcpu *v, const struct x86_exit *xe, struct vcpu_exit *exit)

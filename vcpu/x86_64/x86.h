@@ -72,17 +72,16 @@ void x86_advance(struct vcpu *v, u8 len);
 /* --- around an entry: called by both backends' run() ------------------------------------------------------------- */
 
 /* Requests, stage-2 generation, re-injection, exception, NMI, interrupt by priority, windows. IRQs off. Called once
- * before the entry, before dirty groups are flushed (it may dirty some). */
+ * before the entry, before dirty groups are flushed (it may dirty some). False: there is no entry, *exit says why (a
+ * triple fault). */
 #define X86_WORK_REQUESTS (VCPU_REQ_EVENT | VCPU_REQ_NMI | VCPU_REQ_FLUSH)
-void x86_deliver_events(struct vcpu *v);
-static inline void x86_before_entry(struct vcpu *v)
+bool x86_deliver_events(struct vcpu *v, struct vcpu_exit *exit);
+MUST_CHECK static inline bool x86_before_entry(struct vcpu *v, struct vcpu_exit *exit)
 {
     const struct vcpu_arch *a = &v->arch;
+    bool work = ((READ_ONCE(v->requests) & X86_WORK_REQUESTS) | a->event_work) != 0;
 
-    if (((READ_ONCE(v->requests) & X86_WORK_REQUESTS) | a->event_work) != 0 ||
-        a->s2_generation != READ_ONCE(v->config.stage2->generation)) {
-        x86_deliver_events(v);
-    }
+    return (!work && a->s2_generation == READ_ONCE(v->config.stage2->generation)) || x86_deliver_events(v, exit);
 }
 
 /* A hardware event whose delivery was interrupted by the exit (IDT-vectoring info, EXITINTINFO): deliver it again,
@@ -96,7 +95,7 @@ void x86_exit_handle(struct vcpu *v, const struct x86_exit *xe, struct vcpu_exit
 /* --- events ----------------------------------------------------------------------------------------------------- */
 
 /* Queue an exception by the rules of SDM 6.15 table 6-5: contributory pairs become #DF, a fault during #DF a triple
- * fault (v->arch.triple_fault; the exit now being handled, or the next vcpu_run(), becomes SHUTDOWN). */
+ * fault (v->arch.triple_fault; instead of the next entry there is the exit SHUTDOWN). */
 void x86_raise(struct vcpu *v, u8 vector, bool has_error, u32 error);
 void x86_raise_gp(struct vcpu *v);  /* #GP(0) */
 void x86_raise_ud(struct vcpu *v);

@@ -94,7 +94,9 @@ void svm_run(struct vcpu *v, struct vcpu_exit *exit)
     struct svm_vcpu *svm = svm_of(v);
     struct x86_exit *xe = &svm->exit;
 
-    x86_before_entry(v);
+    if (!x86_before_entry(v, exit)) {
+        return;
+    }
     before_entry(v, svm);
     svm_enter(v->arch.gpr, svm->vmcb_pa, svm->host_vmcb_pa);
     svm_exit_decode(svm->vmcb, xe);

@@ -29,7 +29,9 @@ void vmx_run(struct vcpu *v, struct vcpu_exit *exit)
     struct vmx_vcpu *hw = vmx_of(v);
 
     hw->nmi_injected = false;
-    x86_before_entry(v);
+    if (!x86_before_entry(v, exit)) {
+        return;
+    }
     if (v->arch.dirty == X86_G_CORE) { /* all that most exits leave */
         v->arch.dirty = 0;
         vmx_core_flush(v, hw);
