@@ -44,7 +44,7 @@ static int fake_wrmsr(u32 msr, u64 value)
     return 0;
 }
 
-static const struct svm_hw fake = {fake_cpuid, fake_rdmsr, fake_wrmsr};
+static const struct svm_hw fake = {fake_cpuid, fake_rdmsr, fake_wrmsr, NULL};
 
 /* A CPU with all that is needed. */
 static int setup(void **state)

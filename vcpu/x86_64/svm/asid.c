@@ -19,10 +19,8 @@ void svm_asid_assign(struct svm_vcpu *svm)
     svm_touch(svm, VMCB_CLEAN_ASID);
 }
 
-void svm_asid_exhaust(void)
+void svm_asid_exhaust(struct arch_percpu *cpu)
 {
-    struct arch_percpu *cpu = &percpu()->arch;
-
     cpu->asid_generation++; /* never the 0 of a vCPU without an ASID */
     cpu->asid_next = 0;
 }

@@ -3,8 +3,6 @@
 #include "kernel/base/panic.h"
 #include "kernel/base/percpu.h"
 #include "kernel/lib/errno.h"
-#include "kernel/lib/fmt.h"
-#include "kernel/x86_64/insn.h"
 #include "kernel/x86_64/regs.h"
 #include "mm/frame.h"
 #include "mm/physmap.h"
@@ -14,49 +12,13 @@
 struct svm_features svm_features;
 struct pt_format svm_nested_format;
 
-static struct x86_cpuid hw_cpuid(u32 leaf)
-{
-    struct cpuid r = cpuid_get(leaf, 0);
-    return (struct x86_cpuid){r.eax, r.ebx, r.ecx, r.edx};
-}
-
-static int hw_rdmsr(u32 msr, u64 *value)
-{
-    return rdmsr_safe(msr, value);
-}
-
-static int hw_wrmsr(u32 msr, u64 value)
-{
-    return wrmsr_safe(msr, value);
-}
-
-static const struct svm_hw hardware = {hw_cpuid, hw_rdmsr, hw_wrmsr};
-
-int svm_backend_probe(struct vcpu_caps *caps)
-{
-    struct svm_features features;
-    const char *missing;
-    int error = svm_probe(&hardware, &features, &missing);
-
-    if (error != 0) {
-        (void)fmt_snprintf(caps->missing, sizeof(caps->missing), "%s", missing);
-        return error;
-    }
-    svm_summary(&features, caps->summary, sizeof(caps->summary));
-    caps->asids = features.asids;
-    caps->stage2_levels = 4;
-    caps->max_leaf_level = features.leaf_1g ? 2 : 1;
-    caps->phys_bits = features.phys_bits;
-    return 0;
-}
-
 /* The first CPU's features are everybody's; another CPU must have them too. The boot CPU enables first, alone. */
-static int check_features(void)
+static int check_features(const struct svm_hw *hw)
 {
     struct svm_features features;
     const char *missing;
 
-    if (svm_probe(&hardware, &features, &missing) != 0) {
+    if (svm_probe(hw, &features, &missing) != 0) {
         return -E_HW;
     }
     if (svm_features.asids == 0) {
@@ -101,31 +63,38 @@ static void free_pages(struct arch_percpu *cpu)
     cpu->host_state = NULL;
 }
 
-/* EFER.SVME and VM_HSAVE_PA, or neither. */
-static int turn_on(const struct arch_percpu *cpu)
+static int set_svme(const struct svm_hw *hw, bool on)
 {
-    u64 efer = rdmsr(MSR_IA32_EFER);
+    u64 efer;
 
-    if (wrmsr_safe(MSR_IA32_EFER, efer | EFER_SVME) != 0) {
+    if (hw->rdmsr(MSR_IA32_EFER, &efer) != 0) {
         return -E_HW;
     }
-    if (wrmsr_safe(MSR_VM_HSAVE_PA, cpu->hw_enable_pa.v) != 0) {
-        wrmsr(MSR_IA32_EFER, efer & ~EFER_SVME);
-        return -E_HW;
-    }
-    return 0;
+    return hw->wrmsr(MSR_IA32_EFER, on ? efer | EFER_SVME : efer & ~EFER_SVME);
 }
 
-int svm_cpu_enable(void)
+/* EFER.SVME and VM_HSAVE_PA, or neither. */
+static int turn_on(const struct svm_hw *hw, hpa_t host_save_area)
 {
-    struct arch_percpu *cpu = &percpu()->arch;
-    int error = check_features();
+    int error = set_svme(hw, true);
+
+    if (error == 0 && hw->wrmsr(MSR_VM_HSAVE_PA, host_save_area.v) != 0) {
+        error = -E_HW;
+        int off = set_svme(hw, false);
+        ASSERT(off == 0);
+    }
+    return error;
+}
+
+int svm_cpu_enable(const struct svm_hw *hw, struct arch_percpu *cpu)
+{
+    int error = check_features(hw);
 
     if (error == 0) {
         error = svm_maps_init();
     }
     if (error == 0) {
-        error = svm_unlock(&hardware);
+        error = svm_unlock(hw);
     }
     if (error == 0) {
         error = alloc_pages(cpu);
@@ -133,22 +102,22 @@ int svm_cpu_enable(void)
     if (error != 0) {
         return error;
     }
-    error = turn_on(cpu);
+    error = turn_on(hw, cpu->hw_enable_pa);
     if (error != 0) {
         free_pages(cpu);
         return error;
     }
-    svm_asid_exhaust(); /* whatever the TLB holds from before goes with the first assignment */
-    write_dr7(DR7_FIXED); /* not every CPU clears it on exit: what the host had is what it gets back */
-    __asm__ volatile("vmsave %%rax" ::"a"(cpu->host_state_pa.v) : "memory");
+    svm_asid_exhaust(cpu); /* whatever the TLB holds from before goes with the first assignment */
+    hw->save_host(cpu->host_state_pa);
     return 0;
 }
 
-void svm_cpu_disable(void)
+void svm_cpu_disable(const struct svm_hw *hw, struct arch_percpu *cpu)
 {
-    struct arch_percpu *cpu = &percpu()->arch;
+    int error = hw->wrmsr(MSR_VM_HSAVE_PA, 0);
 
-    wrmsr(MSR_VM_HSAVE_PA, 0);
-    wrmsr(MSR_IA32_EFER, rdmsr(MSR_IA32_EFER) & ~EFER_SVME);
+    ASSERT(error == 0);
+    error = set_svme(hw, false);
+    ASSERT(error == 0);
     free_pages(cpu);
 }

@@ -22,11 +22,14 @@ enum svm_feature {
 };
 #define SVM_CPUID_EAX_REVISION_MASK GENMASK(7, 0)
 
-/* How probe.c asks the CPU; tests put a script in its place. */
+struct arch_percpu;
+
+/* How probe.c and enable.c reach the CPU; tests put a script in its place. */
 struct svm_hw {
     struct x86_cpuid (*cpuid)(u32 leaf); /* all zeroes above the maximum */
     int (*rdmsr)(u32 msr, u64 *value);   /* 0 or -E_HW (#GP) */
     int (*wrmsr)(u32 msr, u64 value);    /* 0 or -E_HW (#GP) */
+    void (*save_host)(hpa_t vmcb);       /* VMSAVE: what VMLOAD gives back to the host after each exit */
 };
 
 struct svm_features {
@@ -45,15 +48,21 @@ MUST_CHECK int svm_unlock(const struct svm_hw *hw);
 /* The boot line's words. Terminates within size. */
 void svm_summary(const struct svm_features *features, char *text, size_t size);
 
-/* --- this machine: enable.c --------------------------------------------------------------------------------------- */
+/* --- this machine: enable.c, pure; hw.c -------------------------------------------------------------------------- */
 
 /* Filled by the first cpu_enable; every CPU is required to offer the same. */
 extern struct svm_features svm_features;
 /* NPT with the leaves that the CPU has; filled together with the features. */
 extern struct pt_format svm_nested_format;
+
+/* Turn SVM on, on the CPU that hw and cpu are. 0; -E_HW (locked off, refused, or less than the first CPU offered);
+ * -E_NOMEM. On failure everything is as before, but for VM_CR.SVMDIS, which stays cleared. */
+MUST_CHECK int svm_cpu_enable(const struct svm_hw *hw, struct arch_percpu *cpu);
+void svm_cpu_disable(const struct svm_hw *hw, struct arch_percpu *cpu);
+
 int svm_backend_probe(struct vcpu_caps *caps);
-int svm_cpu_enable(void);
-void svm_cpu_disable(void);
+int svm_backend_enable(void);
+void svm_backend_disable(void);
 
 static inline bool svm_has(enum svm_feature feature)
 {
@@ -107,8 +116,8 @@ static inline void svm_touch(struct svm_vcpu *svm, u32 clean_bits)
 
 /* asid.c: give the vCPU a new ASID of this CPU, flushing the TLB when they have been used up. IRQs off. */
 void svm_asid_assign(struct svm_vcpu *svm);
-/* This CPU's next assignment starts over with a flush; for a flush that may not have happened. */
-void svm_asid_exhaust(void);
+/* The CPU's next assignment starts over with a flush; for a flush that may not have happened. */
+void svm_asid_exhaust(struct arch_percpu *cpu);
 void svm_tlb_flush(struct vcpu *v);
 
 /* regs.c: v->arch <-> VMCB by groups; CORE excepted, which run.c moves at each entry and exit. */

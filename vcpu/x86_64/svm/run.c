@@ -64,7 +64,7 @@ static void after_refusal(struct vcpu *v, struct svm_vcpu *svm)
     v->arch.valid = X86_G_ALL;
     svm->vmcb->control.clean = 0;
     svm->asid_generation = 0;
-    svm_asid_exhaust();
+    svm_asid_exhaust(&percpu()->arch);
 }
 
 /* Out of line: rare, and its frame would be svm_run()'s. */

@@ -1,0 +1,58 @@
+/* The CPU itself behind struct svm_hw, and the backend's entries that run on it. */
+#include "kernel/base/percpu.h"
+#include "kernel/lib/fmt.h"
+#include "kernel/x86_64/insn.h"
+#include "kernel/x86_64/regs.h"
+#include "vcpu/x86_64/svm/internal.h"
+
+static struct x86_cpuid hw_cpuid(u32 leaf)
+{
+    struct cpuid r = cpuid_get(leaf, 0);
+    return (struct x86_cpuid){r.eax, r.ebx, r.ecx, r.edx};
+}
+
+static int hw_rdmsr(u32 msr, u64 *value)
+{
+    return rdmsr_safe(msr, value);
+}
+
+static int hw_wrmsr(u32 msr, u64 value)
+{
+    return wrmsr_safe(msr, value);
+}
+
+static void hw_save_host(hpa_t vmcb)
+{
+    write_dr7(DR7_FIXED); /* not every CPU clears it on exit: what the host had is what it gets back */
+    __asm__ volatile("vmsave %%rax" ::"a"(vmcb.v) : "memory");
+}
+
+static const struct svm_hw hardware = {hw_cpuid, hw_rdmsr, hw_wrmsr, hw_save_host};
+
+int svm_backend_probe(struct vcpu_caps *caps)
+{
+    struct svm_features features;
+    const char *missing;
+    int error = svm_probe(&hardware, &features, &missing);
+
+    if (error != 0) {
+        (void)fmt_snprintf(caps->missing, sizeof(caps->missing), "%s", missing);
+        return error;
+    }
+    svm_summary(&features, caps->summary, sizeof(caps->summary));
+    caps->asids = features.asids;
+    caps->stage2_levels = 4;
+    caps->max_leaf_level = features.leaf_1g ? 2 : 1;
+    caps->phys_bits = features.phys_bits;
+    return 0;
+}
+
+int svm_backend_enable(void)
+{
+    return svm_cpu_enable(&hardware, &percpu()->arch);
+}
+
+void svm_backend_disable(void)
+{
+    svm_cpu_disable(&hardware, &percpu()->arch);
+}
