@@ -1,4 +1,5 @@
 /* How a vCPU's emulated instruction reaches the VM's memory and devices. */
+#include "kernel/base/percpu.h"
 #include "vm/vm.h"
 
 static int ram_read(void *ctx, gpa_t gpa, void *buf, size_t len)
@@ -18,7 +19,14 @@ static int ram_write(void *ctx, gpa_t gpa, const void *buf, size_t len)
 static void mmio(void *ctx, gpa_t gpa, u8 size, bool write, u64 *value)
 {
     const struct vm *vm = ctx;
+    struct vcpu *v = percpu()->current_vcpu; /* emulation runs on the CPU to which its vCPU is bound */
+    const struct irqchip_ops *chip = v->config.chip_ops;
+    struct irqchip_access access = {.gpa = gpa, .size = size, .write = write, .value = *value};
 
+    if (chip != NULL && chip->mmio != NULL && chip->mmio(v->config.chip, v, &access)) {
+        *value = access.value;
+        return;
+    }
     (void)bus_access(&vm->mmio, gpa.v, size, write, value);
 }
 

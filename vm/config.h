@@ -7,7 +7,7 @@
 #define VM_CMDLINE_MAX 2048U
 #define VM_MODULES_MAX 16U
 #define VM_MAX 64U
-#define VM_VCPUS_MAX 1U /* vCPUs of one VM */
+#define VM_VCPUS_MAX 32U /* vCPUs of one VM */
 #define CONFIG_WHY_MAX 160U
 
 enum vm_role { ROLE_KERNEL, ROLE_INITRD, ROLE_MODULE };

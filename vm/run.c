@@ -46,8 +46,7 @@ static bool serve_hypercall(struct vm *vm, struct vcpu *v, struct vcpu_exit *exi
 
 static bool serve_halt(struct vm *vm, struct vcpu *v, struct vcpu_exit *exit)
 {
-    (void)v;
-    if (!exit->halt.interruptible && vm->vcpu_count == 1) {
+    if (vm_cpu_halts(vm, v->config.id, exit->halt.interruptible)) {
         vm_stop(vm, VM_END_HALT, 0, NULL);
     }
     return true;
@@ -146,31 +145,61 @@ static enum task_verdict leave(struct vcpu *v)
     return TASK_EXIT;
 }
 
+/* A command from a sibling waits, or this CPU is parked. Returns whether the CPU runs on. */
+static bool obey(struct vm *vm, struct vcpu *v)
+{
+    if (percpu()->current_vcpu == v && vcpu_unbind(v) != 0) {
+        vcpu_invalidate(v, "unbind failed");
+    }
+    return vm_cpu_obey(vm, v);
+}
+
+/* Ready to enter: no command waiting, bound here, not halted. Else *verdict says how the slice ends. The order matters:
+ * obeying resets the vCPU and its requests with it, so the VM's own end is looked for afterwards. */
+static bool prepare(struct vm *vm, struct vcpu *v, enum task_verdict *verdict)
+{
+    struct vm_cpu *cpu = &vm->cpus[v->config.id];
+    bool runs = (READ_ONCE(cpu->command) == VM_CPU_NONE && !cpu->parked) || obey(vm, v);
+
+    if (READ_ONCE(vm->state) == VM_STOPPING) {
+        *verdict = leave(v);
+        return false;
+    }
+    *verdict = TASK_BLOCK;
+    if (!runs) {
+        return false;
+    }
+    if (claim_cpu(v) != 0) {
+        vm_stop(vm, VM_END_INTERNAL, 1, "vcpu=%u does not bind, state=%s", v->config.id, vcpu_state_name(v->state));
+        *verdict = leave(v);
+        return false;
+    }
+    if (READ_ONCE(v->state) == VCPU_BLOCKED) {
+        if (!vcpu_try_unblock(v)) {
+            return false;
+        }
+        cpu->halted_for_good = false;
+    }
+    *verdict = TASK_AGAIN;
+    return true;
+}
+
 enum task_verdict vm_run_slice(struct task *task, u64 slice_end_ns)
 {
     struct vcpu *v = task->arg;
     struct vm *vm = v->config.ctx;
+    enum task_verdict verdict = TASK_AGAIN;
     bool again = true;
 
     (void)slice_end_ns;
-    if (claim_cpu(v) != 0) {
-        vm_stop(vm, VM_END_INTERNAL, 1, "vcpu=%u does not bind, state=%s", v->config.id, vcpu_state_name(v->state));
-        return leave(v);
-    }
-    while (again) {
+    while (again && prepare(vm, v, &verdict)) {
         struct vcpu_exit exit;
 
-        if (READ_ONCE(vm->state) == VM_STOPPING) {
-            return leave(v);
-        }
-        if (READ_ONCE(v->state) == VCPU_BLOCKED && !vcpu_try_unblock(v)) {
-            return TASK_BLOCK;
-        }
         if (vcpu_run(v, &exit) != 0) {
             vm_stop(vm, VM_END_INTERNAL, 1, "vcpu=%u does not run, state=%s", v->config.id, vcpu_state_name(v->state));
             continue;
         }
         again = serve(vm, v, &exit) && !READ_ONCE(percpu()->resched);
     }
-    return TASK_AGAIN;
+    return verdict;
 }

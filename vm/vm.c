@@ -60,6 +60,7 @@ int vm_create_vcpus(struct vm *vm, const struct irqchip_ops *chip_ops, void *chi
 
     for (u32 i = 0; i < vm->config->vcpus; i++) {
         config.id = i;
+        vm->cpus[i].parked = i != 0;
         vcpu_create(&vm->vcpus[i], &config);
         int rc = vcpu_setup(&vm->vcpus[i]);
         if (rc != 0) {

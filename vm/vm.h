@@ -44,12 +44,23 @@ struct vm;
 struct vm_board_ops {
     void (*stop)(struct vm *vm);    /* no device timer or interrupt comes after this; task context */
     void (*destroy)(struct vm *vm); /* free the devices */
+    void (*cpu_reset)(struct vm *vm, u32 cpu); /* the interrupt chip's part of a CPU's reset; its owner, not bound */
+};
+
+enum vm_cpu_command { VM_CPU_NONE, VM_CPU_PARK, VM_CPU_START };
+
+/* A CPU of the VM as its siblings see it: running, parked, or asked to become so. */
+struct vm_cpu {
+    u32 command;              /* enum vm_cpu_command; written under vm->lock, cleared by the owner */
+    struct vcpu_entry entry;  /* for START */
+    bool parked;              /* waits for START; the owner's, read under vm->lock */
+    bool halted_for_good;     /* halted with interrupts off; the owner's */
 };
 
 #define VM_WHY_MAX 128U
 
 struct vm {
-    struct spinlock lock; /* protects state, end, end_code, end_vcpu, why, left */
+    struct spinlock lock; /* protects cpus[].command and entry, state, end, end_code, end_vcpu, why, left */
     u32 id;
     enum vm_state state;
     const struct vm_config *config;
@@ -60,6 +71,7 @@ struct vm {
     struct bus mmio;
     struct vcpu vcpus[VM_VCPUS_MAX];
     struct task tasks[VM_VCPUS_MAX];
+    struct vm_cpu cpus[VM_VCPUS_MAX];
     u32 vcpu_count;
     u32 left; /* vCPUs that have left for good */
     struct console_port console;
@@ -87,6 +99,12 @@ MUST_CHECK int vm_start(struct vm *vm);
  * format: detail for the event line, may be NULL. */
 void vm_stop(struct vm *vm, enum vm_end end, u32 code, const char *format, ...) PRINTF_LIKE(4, 5);
 
+/* Make a CPU reset itself and wait for vm_cpu_start(). Any CPU, any context but NMI. */
+void vm_cpu_park(struct vm *vm, u32 cpu);
+
+/* Start a parked CPU at entry; ignored when it is not parked (nor about to be). As vm_cpu_park(). */
+void vm_cpu_start(struct vm *vm, u32 cpu, const struct vcpu_entry *entry);
+
 /* Did an ended VM crash, as opposed to having ended by itself or on request? */
 bool vm_crashed(const struct vm *vm);
 
@@ -103,6 +121,12 @@ void vm_destroy(struct vm *vm);
 
 /* The vCPU task (run.c). */
 enum task_verdict vm_run_slice(struct task *task, u64 slice_end_ns);
+
+/* Obey the command that waits for this CPU; it is bound to none here. false: it is parked now. Its task. (cpus.c) */
+bool vm_cpu_obey(struct vm *vm, struct vcpu *v);
+
+/* Note a halt; true when no CPU of the VM can ever wake again. Its task. (cpus.c) */
+bool vm_cpu_halts(struct vm *vm, u32 cpu, bool interruptible);
 
 /* Answer a hypercall (hypercall.c). */
 void vm_hypercall(struct vm *vm, struct vcpu *v, struct vcpu_exit *exit);

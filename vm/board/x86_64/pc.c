@@ -4,18 +4,18 @@
 #include "vm/abi.h"
 #include "vm/board/board.h"
 #include "vm/board/x86_64/acpi.h"
+#include "vm/board/x86_64/irqchip.h"
 #include "vm/dev/scratch.h"
 #include "vm/dev/uart16550.h"
 #include "vm/dev/x86_64/acpipm.h"
 #include "vm/dev/x86_64/pciconf.h"
-#include "vm/dev/x86_64/pic.h"
 #include "vm/dev/x86_64/pit.h"
 #include "vm/dev/x86_64/reset.h"
 #include "vm/dev/x86_64/rtc.h"
 #include "vm/load/load.h"
 
-#define PIN_PIT 0U
-#define PIN_COM1 4U
+#define IRQ_PIT 0U
+#define IRQ_COM1 4U
 #define COM1_PORT 0x3F8U
 #define VGA_HOLE_START 0xA0000ULL
 #define VGA_HOLE_END 0xC0000ULL
@@ -23,7 +23,7 @@
 #define TABLES_END (LOAD_ACPI_BASE + KIB(64))
 
 struct pc {
-    struct pic pic;
+    struct pc_irqchip irqchip;
     struct pit pit;
     struct rtc rtc;
     struct vuart uart;
@@ -32,31 +32,6 @@ struct pc {
     struct acpipm pm;
     struct scratch scratch;
 };
-
-/* --- interrupts ------------------------------------------------------------------------------------------------------- */
-
-static bool chip_pending(void *chip, const struct vcpu *v)
-{
-    const struct pic *pic = chip;
-
-    return v->config.id == 0 && READ_ONCE(pic->output);
-}
-
-static bool chip_acknowledge(void *chip, struct vcpu *v, u8 *vector)
-{
-    return v->config.id == 0 && pic_acknowledge(chip, vector);
-}
-
-static const struct irqchip_ops pc_irqchip = {.pending = chip_pending, .acknowledge = chip_acknowledge};
-
-static void intr_changed(void *ctx, bool level)
-{
-    struct vm *vm = ctx;
-
-    if (level) {
-        vcpu_request(&vm->vcpus[0], VCPU_REQ_EVENT);
-    }
-}
 
 /* --- what devices ask of the VM ------------------------------------------------------------------------------------------ */
 
@@ -107,19 +82,13 @@ static void debug_port(void *device, u64 offset, u8 size, bool write, u64 *value
 
 /* --- assembly ---------------------------------------------------------------------------------------------------------- */
 
-static struct irqline pin(struct pc *pc, u32 number)
-{
-    return (struct irqline){.set = pic_set_pin, .chip = &pc->pic, .pin = number};
-}
-
 static void init_devices(struct vm *vm, struct pc *pc)
 {
-    struct irqline pit_pin = pin(pc, PIN_PIT);
-    struct irqline uart_pin = pin(pc, PIN_COM1);
-    struct irqline sci_pin = pin(pc, ACPIPM_SCI);
+    struct irqline pit_pin = pc_irqchip_isa(&pc->irqchip, IRQ_PIT);
+    struct irqline uart_pin = pc_irqchip_isa(&pc->irqchip, IRQ_COM1);
+    struct irqline sci_pin = pc_irqchip_isa(&pc->irqchip, ACPIPM_SCI);
     u64 low = MIN(vm->config->mem_bytes, LOAD_HOLE_START);
 
-    pic_init(&pc->pic, intr_changed, vm);
     pit_init(&pc->pit, &pit_pin);
     rtc_init(&pc->rtc, low, vm->config->mem_bytes - low);
     vuart_init(&pc->uart, &uart_pin, transmit, vm);
@@ -140,7 +109,7 @@ static int claim_vm_ports(struct vm *vm)
 static int claim_ports(struct vm *vm, struct pc *pc)
 {
     int results[] = {
-        pic_attach(&pc->pic, &vm->pio),     pit_attach(&pc->pit, &vm->pio),
+        pc_irqchip_attach(&pc->irqchip, vm), pit_attach(&pc->pit, &vm->pio),
         rtc_attach(&pc->rtc, &vm->pio),     vuart_attach(&pc->uart, &vm->pio, COM1_PORT),
         reset_ports_attach(&pc->reset, &vm->pio), pciconf_attach(&pc->pci, &vm->pio),
         acpipm_attach(&pc->pm, &vm->pio),   claim_vm_ports(vm),
@@ -160,6 +129,14 @@ static void stop(struct vm *vm)
 
     console_close(&vm->console);
     pit_stop(&pc->pit);
+    pc_irqchip_stop(&pc->irqchip);
+}
+
+static void cpu_reset(struct vm *vm, u32 cpu)
+{
+    struct pc *pc = vm->board;
+
+    pc_irqchip_cpu_reset(&pc->irqchip, cpu);
 }
 
 static void destroy(struct vm *vm)
@@ -168,7 +145,7 @@ static void destroy(struct vm *vm)
     vm->board = NULL;
 }
 
-static const struct vm_board_ops pc_ops = {.stop = stop, .destroy = destroy};
+static const struct vm_board_ops pc_ops = {.stop = stop, .destroy = destroy, .cpu_reset = cpu_reset};
 
 int board_attach(struct vm *vm, const struct irqchip_ops **chip_ops, void **chip)
 {
@@ -183,8 +160,8 @@ int board_attach(struct vm *vm, const struct irqchip_ops **chip_ops, void **chip
     vm->console.receive = receive;
     vm->console.arg = &pc->uart;
     console_open(&vm->console);
-    *chip_ops = &pc_irqchip;
-    *chip = &pc->pic;
+    *chip_ops = &pc_irqchip_ops;
+    *chip = &pc->irqchip;
     int rc = claim_ports(vm, pc);
     if (rc == 0 && vm->selftest) {
         rc = scratch_attach(&pc->scratch, &vm->mmio, MOTE_SCRATCH_MMIO);

@@ -1,0 +1,188 @@
+#include "vm/board/x86_64/irqchip.h"
+#include "kernel/lib/errno.h"
+#include "kernel/lib/string.h"
+
+#define MSR_APIC_BASE 0x1BU
+#define MSR_TSC_DEADLINE 0x6E0U
+#define ISA_PIT 0U
+
+/* --- what vCPUs ask ---------------------------------------------------------------------------------------------------- */
+
+static struct lapic *lapic_of(void *chip, const struct vcpu *v)
+{
+    struct pc_irqchip *pc = chip;
+
+    return &pc->lapic[v->config.id];
+}
+
+/* The PIC's INTR wire goes to the boot processor's LINT0. */
+static bool pic_waits(struct pc_irqchip *chip, u32 cpu)
+{
+    return cpu == 0 && READ_ONCE(chip->pic.output) && lapic_accepts_extint(&chip->lapic[0]);
+}
+
+static bool pending(void *chip, const struct vcpu *v)
+{
+    return lapic_pending(lapic_of(chip, v)) || pic_waits(chip, v->config.id);
+}
+
+static bool acknowledge(void *chip, struct vcpu *v, u8 *vector)
+{
+    struct pc_irqchip *pc = chip;
+
+    if (pic_waits(pc, v->config.id) && pic_acknowledge(&pc->pic, vector)) {
+        return true;
+    }
+    return lapic_acknowledge(lapic_of(chip, v), vector);
+}
+
+static int access_priority(struct lapic *lapic, bool write, u64 *value)
+{
+    if (write) {
+        lapic_write_cr8(lapic, *value);
+    } else {
+        *value = lapic_read_cr8(lapic);
+    }
+    return 0;
+}
+
+static int access_deadline(struct lapic *lapic, bool write, u64 *value)
+{
+    if (write) {
+        lapic_write_deadline(lapic, *value);
+    } else {
+        *value = lapic_read_deadline(lapic);
+    }
+    return 0;
+}
+
+static int sysreg(void *chip, struct vcpu *v, u32 reg, bool write, u64 *value)
+{
+    struct lapic *lapic = lapic_of(chip, v);
+
+    if (reg - LAPIC_X2APIC_MSR_FIRST < LAPIC_X2APIC_MSR_COUNT) {
+        return lapic_msr(lapic, reg, write, value);
+    }
+    switch (reg) {
+    case IRQCHIP_PRIORITY:
+        return access_priority(lapic, write, value);
+    case MSR_TSC_DEADLINE:
+        return access_deadline(lapic, write, value);
+    case MSR_APIC_BASE:
+        if (write) {
+            return lapic_write_base(lapic, *value);
+        }
+        *value = lapic->base;
+        return 0;
+    default:
+        return -E_NOENT;
+    }
+}
+
+static bool mmio(void *chip, struct vcpu *v, struct irqchip_access *access)
+{
+    struct lapic *lapic = lapic_of(chip, v);
+    u64 base = ALIGN_DOWN(lapic->base, (u64)LAPIC_MMIO_SIZE);
+
+    if (!lapic_mmio_enabled(lapic) || !range_contains(base, LAPIC_MMIO_SIZE, access->gpa.v, access->size)) {
+        return false;
+    }
+    lapic_mmio(lapic, (u32)(access->gpa.v - base), access->size, access->write, &access->value);
+    return true;
+}
+
+const struct irqchip_ops pc_irqchip_ops = {
+    .pending = pending, .acknowledge = acknowledge, .sysreg = sysreg, .mmio = mmio};
+
+/* --- what the chips tell vCPUs ------------------------------------------------------------------------------------------- */
+
+static void on_event(void *ctx, u32 cpu)
+{
+    struct pc_irqchip *chip = ctx;
+
+    vcpu_request(&chip->vm->vcpus[cpu], VCPU_REQ_EVENT);
+}
+
+static void on_nmi(void *ctx, u32 cpu)
+{
+    struct pc_irqchip *chip = ctx;
+
+    vcpu_request(&chip->vm->vcpus[cpu], VCPU_REQ_NMI);
+}
+
+static void on_init(void *ctx, u32 cpu)
+{
+    struct pc_irqchip *chip = ctx;
+
+    vm_cpu_park(chip->vm, cpu);
+}
+
+/* SDM Vol. 3 9.4.4: a STARTUP message starts real mode at page `vector`. */
+static void on_startup(void *ctx, u32 cpu, u8 vector)
+{
+    struct pc_irqchip *chip = ctx;
+    const struct vcpu_entry entry = {.mode = X86_ENTRY_REAL, .real_cs = (u16)(vector << 8)};
+
+    vm_cpu_start(chip->vm, cpu, &entry);
+}
+
+static void on_eoi(void *ctx, u8 vector)
+{
+    struct pc_irqchip *chip = ctx;
+
+    ioapic_eoi(&chip->ioapic, vector);
+}
+
+static void on_intr(void *ctx, bool level)
+{
+    if (level) {
+        on_event(ctx, 0);
+    }
+}
+
+/* --- wires -------------------------------------------------------------------------------------------------------------- */
+
+static void set_isa(void *arg, u32 irq, bool level)
+{
+    struct pc_irqchip *chip = arg;
+
+    pic_set_pin(&chip->pic, irq, level);
+    ioapic_set_pin(&chip->ioapic, irq == ISA_PIT ? GSI_PIT : irq, level);
+}
+
+struct irqline pc_irqchip_isa(struct pc_irqchip *chip, u32 irq)
+{
+    return (struct irqline){.set = set_isa, .chip = chip, .pin = irq};
+}
+
+int pc_irqchip_attach(struct pc_irqchip *chip, struct vm *vm)
+{
+    chip->vm = vm;
+    chip->bus = (struct apic_bus){.count = vm->config->vcpus,
+                                  .ctx = chip,
+                                  .event = on_event,
+                                  .nmi = on_nmi,
+                                  .init = on_init,
+                                  .startup = on_startup,
+                                  .eoi = on_eoi};
+    for (u32 i = 0; i < vm->config->vcpus; i++) {
+        chip->bus.lapic[i] = &chip->lapic[i];
+        lapic_init(&chip->lapic[i], &chip->bus, i);
+    }
+    pic_init(&chip->pic, on_intr, chip);
+    ioapic_init(&chip->ioapic, &chip->bus);
+    int rc = pic_attach(&chip->pic, &vm->pio);
+    return rc != 0 ? rc : ioapic_attach(&chip->ioapic, &vm->mmio);
+}
+
+void pc_irqchip_cpu_reset(struct pc_irqchip *chip, u32 cpu)
+{
+    lapic_reset(&chip->lapic[cpu]);
+}
+
+void pc_irqchip_stop(struct pc_irqchip *chip)
+{
+    for (u32 i = 0; i < chip->bus.count; i++) {
+        lapic_stop(&chip->lapic[i]);
+    }
+}
