@@ -41,6 +41,7 @@ struct vcpu_mem_ops {
 struct vcpu_config {
     u32 vm_id;
     u32 id; /* index inside the VM */
+    u32 cpu_count; /* CPUs of the VM, for its topology */
     u16 frame_owner;
     struct cpuset affinity;
     struct pt *stage2;

@@ -17,8 +17,8 @@
 #define TEXT(a, b, c, d) ((u32)(a) | (u32)(b) << 8 | (u32)(c) << 16 | (u32)(d) << 24)
 #define BITS32(high, low) ((u32)GENMASK(high, low))
 
-/* Leaf 1. Not there: MONITOR, hardware virtualization, SMX, PCID, x2APIC, TSC deadline (ECX); MCE, APIC, MCA, HTT
- * (EDX). */
+/* Leaf 1. Not there: MONITOR, hardware virtualization, SMX, PCID (ECX); MCE, MCA (EDX). The interrupt chip brings x2APIC,
+ * TSC deadline and APIC, the VM HTT. */
 #define LEAF1_ECX                                                                                                      \
     (BIT32(0) /* SSE3 */ | BIT32(1) /* PCLMULQDQ */ | BIT32(9) /* SSSE3 */ | BITS32(13, 12) /* FMA CX16 */ | \
      BITS32(20, 19) /* SSE4 */ | BITS32(23, 22) /* MOVBE POPCNT */ | BITS32(26, 25) /* AES XSAVE */ | \
@@ -27,7 +27,13 @@
     (BITS32(6, 0) /* FPU VME DE PSE TSC MSR PAE */ | BIT32(8) /* CX8 */ | BITS32(13, 11) /* SEP MTRR PGE */ | \
      BITS32(17, 15) /* CMOV PAT PSE36 */ | BIT32(19) /* CLFSH */ | BITS32(27, 23) /* MMX FXSR SSE SSE2 SS */)
 #define LEAF1_EBX_CLFLUSH BITS32(15, 8)
-#define LEAF1_EBX_ONE_CPU BIT32(16)
+#define LEAF1_EBX_COUNT BITS32(23, 16)
+#define LEAF1_EBX_ID BITS32(31, 24)
+#define LEAF4_EAX_CORES BITS32(31, 26)
+#define LEAFB_SMT 0x100U  /* ECX[15:8]: level type */
+#define LEAFB_CORE 0x200U
+#define EXT8_ECX_CORES BITS32(7, 0)
+#define EXT8_ECX_ID_BITS BITS32(15, 12)
 
 /* Leaf 7. Not there: TSC_ADJUST, TSX, INVPCID, RDT, MPX, PT (EBX); PKU, WAITPKG, CET, LA57 (ECX); all of EDX but
  * FSRM. */
@@ -62,7 +68,7 @@
 #define XSAVE_LEGACY_BYTES 576U
 #define XSAVE_ALIGNED BIT32(1) /* ECX of a component: 64-byte aligned in the compacted form */
 
-enum fix { FIX_NONE, FIX_LEAF1, FIX_TSC, FIX_MHZ, FIX_MOTE, FIX_ADDRESS };
+enum fix { FIX_NONE, FIX_LEAF1, FIX_TSC, FIX_MHZ, FIX_MOTE, FIX_ADDRESS, FIX_CACHE, FIX_TOPOLOGY, FIX_CMP_LEGACY, FIX_CORES };
 
 struct cpuid_row {
     u32 leaf, subleaf; /* subleaf ANY: the leaf has none */
@@ -74,14 +80,16 @@ struct cpuid_row {
 /* THE list, sorted by leaf. Leaf 0xD is computed apart, from the same machine's sizes. */
 static const struct cpuid_row rows[] = {
     {0x0, ANY, {0, ALL, ALL, ALL}, {MAX_BASIC, 0, 0, 0}, FIX_NONE},
-    {0x1, ANY, {ALL, LEAF1_EBX_CLFLUSH, LEAF1_ECX, LEAF1_EDX}, {0, LEAF1_EBX_ONE_CPU, CPUID_1_ECX_HYPERVISOR, 0},
+    {0x1, ANY, {ALL, LEAF1_EBX_CLFLUSH, LEAF1_ECX, LEAF1_EDX}, {0, 0, CPUID_1_ECX_HYPERVISOR, 0},
      FIX_LEAF1},
     {0x2, ANY, {ALL, ALL, ALL, ALL}, {0, 0, 0, 0}, FIX_NONE},
-    {0x4, 0, {BITS32(13, 0), ALL, ALL, ALL}, {0, 0, 0, 0}, FIX_NONE},
-    {0x4, 1, {BITS32(13, 0), ALL, ALL, ALL}, {0, 0, 0, 0}, FIX_NONE},
-    {0x4, 2, {BITS32(13, 0), ALL, ALL, ALL}, {0, 0, 0, 0}, FIX_NONE},
-    {0x4, 3, {BITS32(13, 0), ALL, ALL, ALL}, {0, 0, 0, 0}, FIX_NONE},
+    {0x4, 0, {BITS32(13, 0), ALL, ALL, ALL}, {0, 0, 0, 0}, FIX_CACHE},
+    {0x4, 1, {BITS32(13, 0), ALL, ALL, ALL}, {0, 0, 0, 0}, FIX_CACHE},
+    {0x4, 2, {BITS32(13, 0), ALL, ALL, ALL}, {0, 0, 0, 0}, FIX_CACHE},
+    {0x4, 3, {BITS32(13, 0), ALL, ALL, ALL}, {0, 0, 0, 0}, FIX_CACHE},
     {0x7, 0, {0, LEAF7_EBX, LEAF7_ECX, LEAF7_EDX}, {0, 0, 0, 0}, FIX_NONE},
+    {0xB, 0, {0, 0, 0, 0}, {0, 0, 0, 0}, FIX_TOPOLOGY},
+    {0xB, 1, {0, 0, 0, 0}, {0, 0, 1, 0}, FIX_TOPOLOGY},
     {0x15, ANY, {0, 0, 0, 0}, {0, 0, 0, 0}, FIX_TSC},
     {0x16, ANY, {0, 0, 0, 0}, {0, 0, 0, 0}, FIX_MHZ},
     {0x40000000, ANY, {0, 0, 0, 0},
@@ -93,13 +101,13 @@ static const struct cpuid_row rows[] = {
      FIX_NONE},
     {0x40000101, ANY, {0, 0, 0, 0}, {MOTE_INTERFACE_VERSION, 0, 0, 0}, FIX_MOTE},
     {0x80000000, ANY, {0, ALL, ALL, ALL}, {MAX_EXTENDED, 0, 0, 0}, FIX_NONE},
-    {0x80000001, ANY, {ALL, 0, EXT1_ECX, EXT1_EDX}, {0, 0, 0, 0}, FIX_NONE},
+    {0x80000001, ANY, {ALL, 0, EXT1_ECX, EXT1_EDX}, {0, 0, 0, 0}, FIX_CMP_LEGACY},
     {0x80000002, ANY, {ALL, ALL, ALL, ALL}, {0, 0, 0, 0}, FIX_NONE},
     {0x80000003, ANY, {ALL, ALL, ALL, ALL}, {0, 0, 0, 0}, FIX_NONE},
     {0x80000004, ANY, {ALL, ALL, ALL, ALL}, {0, 0, 0, 0}, FIX_NONE},
     {0x80000005, ANY, {ALL, ALL, ALL, ALL}, {0, 0, 0, 0}, FIX_NONE},
     {0x80000006, ANY, {ALL, ALL, ALL, ALL}, {0, 0, 0, 0}, FIX_NONE},
-    {0x80000007, ANY, {0, 0, 0, EXT7_EDX}, {0, 0, 0, 0}, FIX_NONE},
+    {0x80000007, ANY, {0, 0, 0, 0}, {0, 0, 0, EXT7_EDX}, FIX_NONE}, /* all CPUs with nested paging have it */
     {0x80000008, ANY, {BITS32(7, 0), EXT8_EBX, 0, 0}, {0, 0, 0, 0}, FIX_ADDRESS},
 };
 
@@ -127,6 +135,12 @@ static void fix_static(u8 fix, struct x86_cpuid *r)
     }
 }
 
+/* Does the row's answer depend on the vCPU that asks? */
+static bool depends_on_vcpu(u8 fix)
+{
+    return fix == FIX_LEAF1 || fix == FIX_CACHE || fix == FIX_TOPOLOGY || fix == FIX_CMP_LEGACY || fix == FIX_ADDRESS;
+}
+
 static void compute_row(size_t i)
 {
     const struct cpuid_row *row = &rows[i];
@@ -139,7 +153,7 @@ static void compute_row(size_t i)
     r->edx = (host.edx & row->mask.edx) | row->force.edx;
     fix_static(row->fix, r);
     u32 number = row->leaf & ~CPUID_EXT_FIRST;
-    if (row->subleaf == ANY && row->fix != FIX_LEAF1 && number < X86_CPUID_COMMON) {
+    if (row->subleaf == ANY && !depends_on_vcpu(row->fix) && number < X86_CPUID_COMMON) {
         x86_cpuid_commons[row->leaf >> 31][number] = r;
     }
 }
@@ -241,11 +255,62 @@ static void leaf_xsave(u32 subleaf, struct x86_cpuid *out)
     }
 }
 
+static bool has_chip(const struct vcpu *v)
+{
+    return v->config.chip_ops != NULL && v->config.chip_ops->sysreg != NULL;
+}
+
+static u32 cpu_count(const struct vcpu *v)
+{
+    return MAX(v->config.cpu_count, 1U);
+}
+
+/* Bits that tell the CPUs of the one package apart. */
+static u32 id_bits(const struct vcpu *v)
+{
+    return cpu_count(v) == 1 ? 0 : 32U - (u32)__builtin_clz(cpu_count(v) - 1);
+}
+
 static void leaf_1(struct vcpu *v, struct x86_cpuid *out)
 {
-    out->ebx |= v->config.id << 24; /* initial APIC id */
+    u64 apic_base = 0;
+
+    out->ebx |= (u32)FIELD_PREP(LEAF1_EBX_ID, v->config.id) | (u32)FIELD_PREP(LEAF1_EBX_COUNT, cpu_count(v));
+    out->edx |= cpu_count(v) > 1 ? CPUID_1_EDX_HTT : 0;
+    if (has_chip(v)) {
+        out->ecx |= CPUID_1_ECX_X2APIC | CPUID_1_ECX_TSC_DEADLINE;
+        if (x86_chip_sysreg(v, MSR_IA32_APIC_BASE, false, &apic_base) == 0 && (apic_base & APIC_BASE_EN) != 0) {
+            out->edx |= CPUID_1_EDX_APIC;
+        }
+    }
     if ((x86_regs(v, X86_G_CR)->cr4 & CR4_OSXSAVE) != 0) {
         out->ecx |= CPUID_1_ECX_OSXSAVE;
+    }
+}
+
+/* One package of single-threaded cores. Subleaf 0 is the thread level, 1 the core level (SDM Vol. 2 "CPUID" leaf 0BH). */
+static void leaf_topology(const struct vcpu *v, u32 subleaf, struct x86_cpuid *out)
+{
+    out->eax = subleaf == 0 ? 0 : id_bits(v);
+    out->ebx = subleaf == 0 ? 1 : cpu_count(v);
+    out->ecx = subleaf == 0 ? LEAFB_SMT : LEAFB_CORE | 1U;
+    out->edx = v->config.id;
+}
+
+static void fix_for_vcpu(struct vcpu *v, const struct cpuid_row *row, struct x86_cpuid *out)
+{
+    bool amd = x86_cpuid_is_amd();
+
+    if (row->fix == FIX_LEAF1) {
+        leaf_1(v, out);
+    } else if (row->fix == FIX_TOPOLOGY) {
+        leaf_topology(v, row->subleaf, out);
+    } else if (row->fix == FIX_CACHE && out->eax != 0) {
+        out->eax |= (u32)FIELD_PREP(LEAF4_EAX_CORES, BIT(id_bits(v)) - 1);
+    } else if (row->fix == FIX_CMP_LEGACY && amd && cpu_count(v) > 1) {
+        out->ecx |= CPUID_EXT1_ECX_CMP_LEGACY;
+    } else if (row->fix == FIX_ADDRESS && amd) {
+        out->ecx = (u32)FIELD_PREP(EXT8_ECX_CORES, cpu_count(v) - 1) | (u32)FIELD_PREP(EXT8_ECX_ID_BITS, id_bits(v));
     }
 }
 
@@ -259,8 +324,8 @@ void x86_cpuid_guest(struct vcpu *v, u32 leaf, u32 subleaf, struct x86_cpuid *ou
     size_t row = find_row(leaf, subleaf);
     if (row < ARRAY_SIZE(rows)) {
         *out = table.value[row];
-        if (rows[row].fix == FIX_LEAF1) {
-            leaf_1(v, out);
+        if (depends_on_vcpu(rows[row].fix)) {
+            fix_for_vcpu(v, &rows[row], out);
         }
     }
 }

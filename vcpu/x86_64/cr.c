@@ -154,15 +154,31 @@ int x86_cr4_write(struct vcpu *v, u64 value)
     return commit(v, &p, (changed & CR4_RELOADS_PDPTE) != 0, (changed & CR4_FLUSHES) != 0);
 }
 
+int x86_chip_sysreg(struct vcpu *v, u32 reg, bool write, u64 *value)
+{
+    const struct irqchip_ops *chip = v->config.chip_ops;
+
+    if (chip == NULL || chip->sysreg == NULL) {
+        return -E_GUEST;
+    }
+    return chip->sysreg(v->config.chip, v, reg, write, value) == 0 ? 0 : -E_GUEST;
+}
+
+u64 x86_cr8_read(struct vcpu *v)
+{
+    u64 value = v->arch.cr8;
+
+    return x86_chip_sysreg(v, IRQCHIP_PRIORITY, false, &value) == 0 ? value : v->arch.cr8;
+}
+
 int x86_cr8_write(struct vcpu *v, u64 value)
 {
-    struct vcpu_arch *a = x86_regs(v, X86_G_CR);
-
     if ((value & ~CR8_TPR) != 0) {
         return -E_GUEST;
     }
-    a->cr8 = value;
-    x86_regs_changed(v, X86_G_CR);
+    if (x86_chip_sysreg(v, IRQCHIP_PRIORITY, true, &value) != 0) {
+        v->arch.cr8 = value;
+    }
     return 0;
 }
 

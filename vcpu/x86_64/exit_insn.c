@@ -117,7 +117,7 @@ static u64 cr_read(struct vcpu *v, u8 cr)
     case 0: return a->cr0;
     case 3: return a->cr3;
     case 4: return a->cr4;
-    case 8: return a->cr8;
+    case 8: return x86_cr8_read(v);
     default: return a->cr2;
     }
 }

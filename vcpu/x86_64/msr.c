@@ -79,24 +79,15 @@ static int write_tsc(struct vcpu *v, u32 msr, u64 value)
     return 0;
 }
 
-static int read_apic_base(struct vcpu *v, u32 msr, u64 *value)
+/* The interrupt chip's own registers. */
+static int read_chip(struct vcpu *v, u32 msr, u64 *value)
 {
-    (void)msr;
-    *value = v->arch.apic_base;
-    return 0;
+    return x86_chip_sysreg(v, msr, false, value);
 }
 
-/* BSP is the machine's, not the guest's, to say; there is no x2APIC to enable (SDM 11.4.4). */
-static int write_apic_base(struct vcpu *v, u32 msr, u64 value)
+static int write_chip(struct vcpu *v, u32 msr, u64 value)
 {
-    u64 address = GENMASK(x86_guest_phys_bits() - 1, 12);
-
-    (void)msr;
-    if ((value & ~(address | APIC_BASE_EN | APIC_BASE_BSP)) != 0) {
-        return -E_GUEST;
-    }
-    v->arch.apic_base = (value & ~APIC_BASE_BSP) | (v->arch.apic_base & APIC_BASE_BSP);
-    return 0;
+    return x86_chip_sysreg(v, msr, true, &value);
 }
 
 static int read_misc_enable(struct vcpu *v, u32 msr, u64 *value)
@@ -215,7 +206,7 @@ static int write_tsc_aux(struct vcpu *v, u32 msr, u64 value)
 static const struct msr_row rows[] = {
     {MSR_IA32_TIME_STAMP_COUNTER, MSR_IA32_TIME_STAMP_COUNTER, ANY_CPU, read_tsc, write_tsc},
     {MSR_IA32_PLATFORM_ID, MSR_IA32_PLATFORM_ID, INTEL, read_zero, NULL},
-    {MSR_IA32_APIC_BASE, MSR_IA32_APIC_BASE, ANY_CPU, read_apic_base, write_apic_base},
+    {MSR_IA32_APIC_BASE, MSR_IA32_APIC_BASE, ANY_CPU, read_chip, write_chip},
     {MSR_IA32_BIOS_SIGN_ID, MSR_IA32_BIOS_SIGN_ID, ANY_CPU, read_zero, write_ignored},
     {MSR_PLATFORM_INFO, MSR_PLATFORM_INFO, INTEL, read_zero, NULL},
     {MSR_IA32_MTRRCAP, MSR_IA32_MTRRCAP, ANY_CPU, x86_msr_read_mtrrcap, NULL},
@@ -233,6 +224,8 @@ static const struct msr_row rows[] = {
     {MSR_IA32_MTRR_FIX4K_C0000, MSR_IA32_MTRR_FIX4K_F8000, ANY_CPU, x86_msr_read_mtrr_fixed, x86_msr_write_mtrr_fixed},
     {MSR_IA32_PAT, MSR_IA32_PAT, ANY_CPU, x86_msr_read_pat, x86_msr_write_pat},
     {MSR_IA32_MTRR_DEF_TYPE, MSR_IA32_MTRR_DEF_TYPE, ANY_CPU, x86_msr_read_mtrr_def, x86_msr_write_mtrr_def},
+    {MSR_IA32_TSC_DEADLINE, MSR_IA32_TSC_DEADLINE, ANY_CPU, read_chip, write_chip},
+    {MSR_IA32_X2APIC_FIRST, MSR_IA32_X2APIC_LAST, ANY_CPU, read_chip, write_chip},
     {MSR_IA32_EFER, MSR_IA32_EFER, ANY_CPU, read_efer, write_efer},
     {MSR_IA32_STAR, MSR_IA32_STAR, ANY_CPU, read_sys, write_sys},
     {MSR_IA32_LSTAR, MSR_IA32_CSTAR, ANY_CPU, read_sys, write_sys_address},

@@ -25,7 +25,6 @@
 #define RESET_CS_SELECTOR 0xF000U
 #define RESET_CS_BASE 0xFFFF0000U
 #define RESET_IP 0xFFF0U
-#define RESET_APIC_BASE 0xFEE00000U
 
 /* A carry out of IP: the width of the instruction pointer matters now. */
 static void truncate_rip(struct vcpu *v)
@@ -108,7 +107,6 @@ void x86_reset_regs(struct vcpu *v)
     a->dr6 = DR6_FIXED;
     a->dr7 = DR7_FIXED;
     a->xcr0 = XCR0_X87;
-    a->apic_base = RESET_APIC_BASE | (v->config.id == 0 ? APIC_BASE_BSP : 0);
     a->misc_enable = MISC_ENABLE_FAST_STRING | MISC_ENABLE_BTS_UNAVAIL | MISC_ENABLE_PEBS_UNAVAIL;
     a->s2_generation = ~0ULL; /* flush before the first entry */
     reset_segments(a);

@@ -113,6 +113,11 @@ MUST_CHECK int x86_msr_write(struct vcpu *v, u32 msr, u64 value);
 /* true when the guest may access this MSR without an exit (same for both vendors; backends fill bitmaps from it). */
 bool x86_msr_passthrough(u32 msr, bool write);
 
+/* A register of the interrupt chip: 0, or -E_GUEST (#GP), also when there is no chip or no such register. */
+MUST_CHECK int x86_chip_sysreg(struct vcpu *v, u32 reg, bool write, u64 *value);
+/* CR8: the chip's priority register, or v->arch.cr8 where there is none. */
+u64 x86_cr8_read(struct vcpu *v);
+
 /* Control registers: apply a guest write by the architecture's rules. 0 or -E_GUEST (#GP(0)). */
 MUST_CHECK int x86_cr0_write(struct vcpu *v, u64 value);
 MUST_CHECK int x86_cr3_write(struct vcpu *v, u64 value);

@@ -1,5 +1,6 @@
 #include "vm/board/x86_64/acpi.h"
 #include "kernel/lib/string.h"
+#include "vm/board/x86_64/irqchip.h"
 #include "vm/dev/x86_64/acpipm.h"
 
 /* ACPI 6.5, 5.2.6 "System Description Table Header". */
@@ -76,6 +77,49 @@ struct PACKED facs {
 };
 _Static_assert(sizeof(struct facs) == 64, "ACPI 6.5 table 5.12");
 
+/* 5.2.12 "Multiple APIC Description Table (MADT)" and its entries' types 0, 1, 2, 4. */
+struct PACKED madt_lapic {
+    u8 type, length, processor, apic_id;
+    u32 flags;
+};
+_Static_assert(sizeof(struct madt_lapic) == 8, "ACPI 6.5 table 5.21");
+
+struct PACKED madt_fixed {
+    struct sdt_header header;
+    u32 lapic_address, flags;
+    struct PACKED {
+        u8 type, length, id, reserved;
+        u32 address, gsi_base;
+    } ioapic;
+    struct PACKED madt_override {
+        u8 type, length, bus, source;
+        u32 gsi;
+        u16 flags;
+    } pit, sci;
+    struct PACKED {
+        u8 type, length, processor;
+        u16 flags;
+        u8 lint;
+    } nmi;
+};
+_Static_assert(sizeof(struct madt_fixed) == 82, "ACPI 6.5 tables 5.19, 5.24, 5.26, 5.30");
+
+struct PACKED madt {
+    struct madt_fixed fixed;
+    struct madt_lapic lapic[VM_VCPUS_MAX];
+};
+
+#define MADT_LAPIC 0U
+#define MADT_IOAPIC 1U
+#define MADT_OVERRIDE 2U
+#define MADT_LAPIC_NMI 4U
+#define MADT_PCAT_COMPAT BIT32(0)
+#define MADT_ENABLED BIT32(0)
+#define MADT_ALL_PROCESSORS 0xFFU
+#define MADT_REVISION 5U
+#define INTI_ACTIVE_HIGH 0x1U
+#define INTI_LEVEL 0xCU
+#define LINT_NMI 1U
 #define GAS_IO 1U
 #define FADT_REVISION 6U
 #define FLAG_WBINVD BIT32(0)
@@ -95,7 +139,8 @@ _Static_assert(sizeof(struct facs) == 64, "ACPI 6.5 table 5.12");
  * length and element count, then four small integers. */
 static const u8 dsdt_body[] = {0x08, '_', 'S', '5', '_', 0x12, 0x08, 0x04, 0x0A, ACPIPM_S5, 0x0A, ACPIPM_S5, 0x00, 0x00};
 
-enum { RSDP_AT = 0, XSDT_AT = 64, FADT_AT = 128, FACS_AT = 448, DSDT_AT = 512 };
+enum { RSDP_AT = 0, XSDT_AT = 64, FADT_AT = 128, FACS_AT = 448, MADT_AT = 512, DSDT_AT = 1024 };
+_Static_assert(MADT_AT + sizeof(struct madt) <= DSDT_AT, "the tables do not overlap");
 
 static u8 checksum(const void *data, size_t len)
 {
@@ -158,8 +203,8 @@ static int write_rsdp_and_xsdt(struct gmem *mem, u64 base)
 {
     struct PACKED {
         struct sdt_header header;
-        u64 entries[1];
-    } xsdt = {.header = header("XSDT", sizeof(xsdt), 1), .entries = {base + FADT_AT}};
+        u64 entries[2];
+    } xsdt = {.header = header("XSDT", sizeof(xsdt), 1), .entries = {base + FADT_AT, base + MADT_AT}};
     struct rsdp rsdp = {.revision = 2, .length = sizeof(rsdp), .xsdt = base + XSDT_AT};
 
     xsdt.header.checksum = checksum(&xsdt, sizeof(xsdt));
@@ -183,7 +228,32 @@ static int write_dsdt(struct gmem *mem, u64 base)
     return gmem_load(mem, GPA(base + DSDT_AT), &dsdt, sizeof(dsdt));
 }
 
-int acpi_build(struct gmem *mem, u64 base)
+static struct madt_fixed build_madt_fixed(size_t length)
+{
+    return (struct madt_fixed){
+        .header = header("APIC", length, MADT_REVISION),
+        .lapic_address = LAPIC_BASE_DEFAULT,
+        .flags = MADT_PCAT_COMPAT,
+        .ioapic = {MADT_IOAPIC, sizeof(((struct madt_fixed *)0)->ioapic), IOAPIC_ID, 0, IOAPIC_BASE, 0},
+        .pit = {MADT_OVERRIDE, sizeof(struct madt_override), 0, 0, GSI_PIT, 0},
+        .sci = {MADT_OVERRIDE, sizeof(struct madt_override), 0, ACPIPM_SCI, ACPIPM_SCI, INTI_ACTIVE_HIGH | INTI_LEVEL},
+        .nmi = {MADT_LAPIC_NMI, sizeof(((struct madt_fixed *)0)->nmi), MADT_ALL_PROCESSORS, 0, LINT_NMI},
+    };
+}
+
+static int write_madt(struct gmem *mem, u64 base, u32 cpus)
+{
+    size_t length = sizeof(struct madt_fixed) + cpus * sizeof(struct madt_lapic);
+    struct madt madt = {.fixed = build_madt_fixed(length)};
+
+    for (u32 i = 0; i < cpus; i++) {
+        madt.lapic[i] = (struct madt_lapic){MADT_LAPIC, sizeof(struct madt_lapic), (u8)i, (u8)i, MADT_ENABLED};
+    }
+    madt.fixed.header.checksum = checksum(&madt, length);
+    return gmem_load(mem, GPA(base + MADT_AT), &madt, length);
+}
+
+int acpi_build(struct gmem *mem, u64 base, u32 cpus)
 {
     struct fadt fadt = build_fadt(base);
     struct facs facs = {.length = sizeof(facs)};
@@ -195,6 +265,9 @@ int acpi_build(struct gmem *mem, u64 base)
     }
     if (rc == 0) {
         rc = gmem_load(mem, GPA(base + FACS_AT), &facs, sizeof(facs));
+    }
+    if (rc == 0) {
+        rc = write_madt(mem, base, cpus);
     }
     return rc != 0 ? rc : write_dsdt(mem, base);
 }

@@ -192,5 +192,5 @@ int board_add_memory(struct vm *vm)
 
 int board_describe(struct vm *vm)
 {
-    return acpi_build(&vm->mem, LOAD_ACPI_BASE);
+    return acpi_build(&vm->mem, LOAD_ACPI_BASE, vm->config->vcpus);
 }
