@@ -1,9 +1,10 @@
 #include "vm/board/x86_64/irqchip.h"
 #include "kernel/lib/errno.h"
-#include "kernel/lib/string.h"
+#include "vcpu/x86_64/policy.h"
 
 #define MSR_APIC_BASE 0x1BU
 #define MSR_TSC_DEADLINE 0x6E0U
+#define APIC_BASE_FLAGS (BIT(8) | GENMASK(11, 10)) /* BSP; EXTD and EN */
 #define ISA_PIT 0U
 
 /* --- what vCPUs ask ---------------------------------------------------------------------------------------------------- */
@@ -46,14 +47,27 @@ static int access_priority(struct lapic *lapic, bool write, u64 *value)
     return 0;
 }
 
-static int access_deadline(struct lapic *lapic, bool write, u64 *value)
+/* The chip counts in the guest's TSC. */
+static int access_deadline(struct lapic *lapic, const struct vcpu *v, bool write, u64 *value)
 {
+    lapic->tsc_offset = v->arch.tsc_offset;
     if (write) {
         lapic_write_deadline(lapic, *value);
     } else {
         *value = lapic_read_deadline(lapic);
     }
     return 0;
+}
+
+static int access_base(struct lapic *lapic, bool write, u64 *value)
+{
+    u64 writable = GENMASK(x86_guest_phys_bits() - 1, 12) | APIC_BASE_FLAGS;
+
+    if (!write) {
+        *value = lapic->base;
+        return 0;
+    }
+    return (*value & ~writable) != 0 ? -E_GUEST : lapic_write_base(lapic, *value);
 }
 
 static int sysreg(void *chip, struct vcpu *v, u32 reg, bool write, u64 *value)
@@ -67,13 +81,9 @@ static int sysreg(void *chip, struct vcpu *v, u32 reg, bool write, u64 *value)
     case IRQCHIP_PRIORITY:
         return access_priority(lapic, write, value);
     case MSR_TSC_DEADLINE:
-        return access_deadline(lapic, write, value);
+        return access_deadline(lapic, v, write, value);
     case MSR_APIC_BASE:
-        if (write) {
-            return lapic_write_base(lapic, *value);
-        }
-        *value = lapic->base;
-        return 0;
+        return access_base(lapic, write, value);
     default:
         return -E_NOENT;
     }

@@ -2,8 +2,9 @@
  * knows its CPU only by index; messages to other CPUs go through struct apic_bus. Its own CPU reads and writes registers
  * and acknowledges; any CPU may post a vector: the request register is atomic, everything else is the owner's. */
 #pragma once
-#include "kernel/timer.h"
+#include "kernel/base/lock.h"
 #include "kernel/lib/types.h"
+#include "kernel/timer.h"
 
 #define LAPIC_CPUS_MAX 32U
 #define LAPIC_BASE_DEFAULT 0xFEE00000ULL
@@ -14,14 +15,16 @@
 /* Delivery modes as encoded in the ICR, the LVTs and the IOAPIC's entries (SDM figure 11-12). */
 enum apic_mode { APIC_FIXED, APIC_LOWEST, APIC_SMI, APIC_RESERVED, APIC_NMI, APIC_INIT, APIC_STARTUP, APIC_EXTINT };
 
+#define APIC_EVERYBODY (~0U)
+#define APIC_EVERYBODY_8BIT 0xFFU /* the same, from an xAPIC or an I/O APIC */
+
 /* An interrupt message on its way to one or many local APICs. */
 struct apic_message {
     u8 vector;
     enum apic_mode mode;
     bool logical; /* destination is logical */
     bool level;   /* trigger mode */
-    bool assert_; /* level of an INIT message */
-    u32 destination; /* 8 bits from xAPIC and IOAPIC (FFh: everybody), 32 from x2APIC */
+    u32 destination; /* an id or a logical address; APIC_EVERYBODY whatever the mode */
 };
 
 struct lapic;
@@ -39,6 +42,8 @@ struct apic_bus {
     void (*eoi)(void *ctx, u8 vector); /* end of a level-triggered interrupt, for the IOAPIC */
 };
 
+enum { LVT_TIMER, LVT_THERMAL, LVT_PERFORMANCE, LVT_LINT0, LVT_LINT1, LVT_ERROR, LAPIC_LVTS };
+
 struct lapic {
     struct apic_bus *bus;
     u32 index; /* of its CPU, and its APIC id */
@@ -46,15 +51,17 @@ struct lapic {
     u32 irr[8]; /* atomic: anybody posts */
     u32 isr[8];
     u32 tmr[8]; /* atomic */
+    u8 isr_top; /* the highest vector in service, 0 = none */
     u32 tpr, ldr, dfr, svr, esr, esr_pending; /* esr_pending: atomic */
     u64 icr;
-    u32 lvt[6]; /* timer, thermal, performance, LINT0, LINT1, error */
+    u32 lvt[LAPIC_LVTS];
+    struct spinlock lock; /* protects the timer's state, which its interrupt changes: the next five */
     u32 timer_initial, timer_divide;
     u64 timer_start_ns;
-    u64 deadline_ticks; /* guest TSC */
+    u64 deadline_ticks; /* guest TSC; 0 = disarmed */
+    bool stopped;
     struct timer timer;
     u64 tsc_offset; /* guest TSC = host counter + this */
-    bool extint; /* the PIC's INTR wire, for LINT0 in ExtINT mode (virtual wire) */
 };
 
 /* The state after power-up; index 0 is the boot processor. */
@@ -87,5 +94,20 @@ bool lapic_acknowledge(struct lapic *lapic, u8 *vector);
 /* Does LINT0 let the PIC's interrupts through to this CPU (ExtINT, unmasked; or the APIC is disabled)? */
 bool lapic_accepts_extint(const struct lapic *lapic);
 
-/* Deliver a message to whom it names. sender may be NULL. Any CPU. Returns how many APICs accepted it. */
-u32 apic_bus_send(struct apic_bus *bus, const struct apic_message *message, const struct lapic *sender);
+/* --- inside the local APIC ------------------------------------------------------------------------------------------ */
+void lapic_post(struct lapic *lapic, u8 vector, bool level); /* any CPU */
+void lapic_timer_init(struct lapic *lapic);
+void lapic_timer_start(struct lapic *lapic, u32 initial);
+void lapic_timer_set_divide(struct lapic *lapic, u32 divide);
+void lapic_timer_set_lvt(struct lapic *lapic, u32 value);
+u32 lapic_timer_current(struct lapic *lapic);
+void lapic_send_icr(struct lapic *lapic);
+void lapic_error(struct lapic *lapic, u32 bits); /* any CPU */
+u32 lapic_ppr(const struct lapic *lapic);
+static inline bool lapic_x2apic(const struct lapic *lapic)
+{
+    return (lapic->base >> 10 & 3) == 3;
+}
+
+/* Deliver a message to whom it names. except: who is left out, or NULL. Any CPU. Returns how many APICs accepted it. */
+u32 apic_bus_send(struct apic_bus *bus, const struct apic_message *message, const struct lapic *except);

@@ -1,0 +1,131 @@
+/* Messages between APICs (SDM Vol. 3 11.6 "Issuing Interprocessor Interrupts"): who is meant, and what it does there. */
+#include "vm/dev/x86_64/lapic_bits.h"
+
+#define DFR_FLAT 0xFU
+#define CLUSTER_BITS 16U
+
+static bool matches_logical(const struct lapic *lapic, u32 destination)
+{
+    u32 mine = lapic->ldr;
+
+    if (lapic_x2apic(lapic)) {
+        return destination >> CLUSTER_BITS == mine >> CLUSTER_BITS && (destination & mine & BIT32_RANGE(15, 0)) != 0;
+    }
+    mine >>= 24;
+    if (lapic->dfr >> 28 == DFR_FLAT) {
+        return (destination & mine) != 0;
+    }
+    return (destination ^ mine) >> 4 == 0 && (destination & mine & BIT32_RANGE(3, 0)) != 0;
+}
+
+static bool matches(const struct lapic *lapic, const struct apic_message *m)
+{
+    if (m->destination == APIC_EVERYBODY) {
+        return true;
+    }
+    return m->logical ? matches_logical(lapic, m->destination) : m->destination == lapic->index;
+}
+
+static void deliver(struct lapic *lapic, const struct apic_message *m)
+{
+    struct apic_bus *bus = lapic->bus;
+
+    switch (m->mode) {
+    case APIC_FIXED:
+    case APIC_LOWEST:
+        lapic_post(lapic, m->vector, m->level);
+        break;
+    case APIC_NMI:
+        bus->nmi(bus->ctx, lapic->index);
+        break;
+    case APIC_INIT:
+        bus->init(bus->ctx, lapic->index);
+        break;
+    case APIC_STARTUP:
+        bus->startup(bus->ctx, lapic->index, m->vector);
+        break;
+    case APIC_SMI:      /* there is no system-management mode */
+    case APIC_RESERVED:
+    case APIC_EXTINT:   /* the PIC is wired to LINT0, not to a message */
+        break;
+    }
+}
+
+/* One of those that match: the one of lowest priority, and among equals the next in turn. */
+static u32 send_lowest(struct apic_bus *bus, const struct apic_message *m)
+{
+    u32 first = __atomic_fetch_add(&bus->lowest_next, 1, __ATOMIC_RELAXED);
+    struct lapic *best = NULL;
+
+    for (u32 i = 0; i < bus->count; i++) {
+        struct lapic *lapic = bus->lapic[(first + i) % bus->count];
+        bool able = matches(lapic, m) && (lapic->svr & SVR_ENABLE) != 0;
+        if (able && (best == NULL || lapic_ppr(lapic) < lapic_ppr(best))) {
+            best = lapic;
+        }
+    }
+    if (best == NULL) {
+        return 0;
+    }
+    deliver(best, m);
+    return 1;
+}
+
+u32 apic_bus_send(struct apic_bus *bus, const struct apic_message *m, const struct lapic *except)
+{
+    u32 accepted = 0;
+
+    if (m->mode == APIC_LOWEST) {
+        return send_lowest(bus, m);
+    }
+    if (!m->logical && m->destination < bus->count) {
+        deliver(bus->lapic[m->destination], m);
+        return 1;
+    }
+    for (u32 i = 0; i < bus->count; i++) {
+        struct lapic *lapic = bus->lapic[i];
+        if (lapic != except && matches(lapic, m)) {
+            deliver(lapic, m);
+            accepted++;
+        }
+    }
+    return accepted;
+}
+
+static u32 icr_destination(const struct lapic *lapic)
+{
+    u32 narrow = (u32)FIELD_GET(ICR_DESTINATION_8BIT, lapic->icr);
+
+    if (lapic_x2apic(lapic)) {
+        return (u32)FIELD_GET(ICR_DESTINATION, lapic->icr);
+    }
+    return narrow == APIC_EVERYBODY_8BIT ? APIC_EVERYBODY : narrow;
+}
+
+void lapic_send_icr(struct lapic *lapic)
+{
+    u64 icr = lapic->icr;
+    u32 shorthand = (u32)FIELD_GET(ICR_SHORTHAND, icr);
+    struct apic_message m = {
+        .vector = (u8)FIELD_GET(ICR_VECTOR, icr),
+        .mode = (enum apic_mode)FIELD_GET(ICR_MODE, icr),
+        .logical = (icr & ICR_LOGICAL) != 0,
+        .destination = icr_destination(lapic),
+    };
+
+    if (m.mode == APIC_INIT && (icr & ICR_LEVEL) != 0 && (icr & ICR_ASSERT) == 0) {
+        return; /* INIT level de-assert: nothing to do for any CPU since the Pentium 4 */
+    }
+    if ((m.mode == APIC_FIXED || m.mode == APIC_LOWEST) && m.vector < VECTOR_FIRST_LEGAL) {
+        lapic_error(lapic, ESR_SEND_ILLEGAL);
+        return;
+    }
+    if (shorthand == SHORTHAND_SELF) {
+        deliver(lapic, &m);
+        return;
+    }
+    if (shorthand != SHORTHAND_NONE) {
+        m.destination = APIC_EVERYBODY;
+    }
+    (void)apic_bus_send(lapic->bus, &m, shorthand == SHORTHAND_OTHERS ? lapic : NULL);
+}
