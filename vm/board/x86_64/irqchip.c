@@ -9,7 +9,7 @@
 
 /* --- what vCPUs ask ---------------------------------------------------------------------------------------------------- */
 
-static struct lapic *lapic_of(void *chip, const struct vcpu *v)
+static struct vlapic *lapic_of(void *chip, const struct vcpu *v)
 {
     struct pc_irqchip *pc = chip;
 
@@ -19,47 +19,47 @@ static struct lapic *lapic_of(void *chip, const struct vcpu *v)
 /* The PIC's INTR wire goes to the boot processor's LINT0. */
 static bool pic_waits(struct pc_irqchip *chip, u32 cpu)
 {
-    return cpu == 0 && READ_ONCE(chip->pic.output) && lapic_accepts_extint(&chip->lapic[0]);
+    return cpu == 0 && READ_ONCE(chip->pic.output) && vlapic_accepts_extint(&chip->lapic[0]);
 }
 
 static bool pending(void *chip, const struct vcpu *v)
 {
-    return lapic_pending(lapic_of(chip, v)) || pic_waits(chip, v->config.id);
+    return vlapic_pending(lapic_of(chip, v)) || pic_waits(chip, v->config.id);
 }
 
 static bool acknowledge(void *chip, struct vcpu *v, u8 *vector)
 {
     struct pc_irqchip *pc = chip;
 
-    if (pic_waits(pc, v->config.id) && pic_acknowledge(&pc->pic, vector)) {
+    if (pic_waits(pc, v->config.id) && vpic_acknowledge(&pc->pic, vector)) {
         return true;
     }
-    return lapic_acknowledge(lapic_of(chip, v), vector);
+    return vlapic_acknowledge(lapic_of(chip, v), vector);
 }
 
-static int access_priority(struct lapic *lapic, bool write, u64 *value)
+static int access_priority(struct vlapic *lapic, bool write, u64 *value)
 {
     if (write) {
-        lapic_write_cr8(lapic, *value);
+        vlapic_write_cr8(lapic, *value);
     } else {
-        *value = lapic_read_cr8(lapic);
+        *value = vlapic_read_cr8(lapic);
     }
     return 0;
 }
 
 /* The chip counts in the guest's TSC. */
-static int access_deadline(struct lapic *lapic, const struct vcpu *v, bool write, u64 *value)
+static int access_deadline(struct vlapic *lapic, const struct vcpu *v, bool write, u64 *value)
 {
     lapic->tsc_offset = v->arch.tsc_offset;
     if (write) {
-        lapic_write_deadline(lapic, *value);
+        vlapic_write_deadline(lapic, *value);
     } else {
-        *value = lapic_read_deadline(lapic);
+        *value = vlapic_read_deadline(lapic);
     }
     return 0;
 }
 
-static int access_base(struct lapic *lapic, bool write, u64 *value)
+static int access_base(struct vlapic *lapic, bool write, u64 *value)
 {
     u64 writable = GENMASK(x86_guest_phys_bits() - 1, 12) | APIC_BASE_FLAGS;
 
@@ -67,15 +67,15 @@ static int access_base(struct lapic *lapic, bool write, u64 *value)
         *value = lapic->base;
         return 0;
     }
-    return (*value & ~writable) != 0 ? -E_GUEST : lapic_write_base(lapic, *value);
+    return (*value & ~writable) != 0 ? -E_GUEST : vlapic_write_base(lapic, *value);
 }
 
 static int sysreg(void *chip, struct vcpu *v, u32 reg, bool write, u64 *value)
 {
-    struct lapic *lapic = lapic_of(chip, v);
+    struct vlapic *lapic = lapic_of(chip, v);
 
     if (reg - LAPIC_X2APIC_MSR_FIRST < LAPIC_X2APIC_MSR_COUNT) {
-        return lapic_msr(lapic, reg, write, value);
+        return vlapic_msr(lapic, reg, write, value);
     }
     switch (reg) {
     case IRQCHIP_PRIORITY:
@@ -91,13 +91,13 @@ static int sysreg(void *chip, struct vcpu *v, u32 reg, bool write, u64 *value)
 
 static bool mmio(void *chip, struct vcpu *v, struct irqchip_access *access)
 {
-    struct lapic *lapic = lapic_of(chip, v);
+    struct vlapic *lapic = lapic_of(chip, v);
     u64 base = ALIGN_DOWN(lapic->base, (u64)LAPIC_MMIO_SIZE);
 
-    if (!lapic_mmio_enabled(lapic) || !range_contains(base, LAPIC_MMIO_SIZE, access->gpa.v, access->size)) {
+    if (!vlapic_mmio_enabled(lapic) || !range_contains(base, LAPIC_MMIO_SIZE, access->gpa.v, access->size)) {
         return false;
     }
-    lapic_mmio(lapic, (u32)(access->gpa.v - base), access->size, access->write, &access->value);
+    vlapic_mmio(lapic, (u32)(access->gpa.v - base), access->size, access->write, &access->value);
     return true;
 }
 
@@ -140,7 +140,7 @@ static void on_eoi(void *ctx, u8 vector)
 {
     struct pc_irqchip *chip = ctx;
 
-    ioapic_eoi(&chip->ioapic, vector);
+    vioapic_eoi(&chip->ioapic, vector);
 }
 
 static void on_intr(void *ctx, bool level)
@@ -156,8 +156,8 @@ static void set_isa(void *arg, u32 irq, bool level)
 {
     struct pc_irqchip *chip = arg;
 
-    pic_set_pin(&chip->pic, irq, level);
-    ioapic_set_pin(&chip->ioapic, irq == ISA_PIT ? GSI_PIT : irq, level);
+    vpic_set_pin(&chip->pic, irq, level);
+    vioapic_set_pin(&chip->ioapic, irq == ISA_PIT ? GSI_PIT : irq, level);
 }
 
 struct irqline pc_irqchip_isa(struct pc_irqchip *chip, u32 irq)
@@ -177,22 +177,22 @@ int pc_irqchip_attach(struct pc_irqchip *chip, struct vm *vm)
                                   .eoi = on_eoi};
     for (u32 i = 0; i < vm->config->vcpus; i++) {
         chip->bus.lapic[i] = &chip->lapic[i];
-        lapic_init(&chip->lapic[i], &chip->bus, i);
+        vlapic_init(&chip->lapic[i], &chip->bus, i);
     }
-    pic_init(&chip->pic, on_intr, chip);
-    ioapic_init(&chip->ioapic, &chip->bus);
-    int rc = pic_attach(&chip->pic, &vm->pio);
-    return rc != 0 ? rc : ioapic_attach(&chip->ioapic, &vm->mmio);
+    vpic_init(&chip->pic, on_intr, chip);
+    vioapic_init(&chip->ioapic, &chip->bus);
+    int rc = vpic_attach(&chip->pic, &vm->pio);
+    return rc != 0 ? rc : vioapic_attach(&chip->ioapic, &vm->mmio);
 }
 
 void pc_irqchip_cpu_reset(struct pc_irqchip *chip, u32 cpu)
 {
-    lapic_reset(&chip->lapic[cpu]);
+    vlapic_reset(&chip->lapic[cpu]);
 }
 
 void pc_irqchip_stop(struct pc_irqchip *chip)
 {
     for (u32 i = 0; i < chip->bus.count; i++) {
-        lapic_stop(&chip->lapic[i]);
+        vlapic_stop(&chip->lapic[i]);
     }
 }

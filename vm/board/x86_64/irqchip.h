@@ -10,10 +10,10 @@
 
 struct pc_irqchip {
     struct vm *vm;
-    struct pic pic;
-    struct ioapic ioapic;
+    struct vpic pic;
+    struct vioapic ioapic;
     struct apic_bus bus;
-    struct lapic lapic[VM_VCPUS_MAX];
+    struct vlapic lapic[VM_VCPUS_MAX];
 };
 
 extern const struct irqchip_ops pc_irqchip_ops;

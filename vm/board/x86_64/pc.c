@@ -24,8 +24,8 @@
 
 struct pc {
     struct pc_irqchip irqchip;
-    struct pit pit;
-    struct rtc rtc;
+    struct vpit pit;
+    struct vrtc rtc;
     struct vuart uart;
     struct reset_ports reset;
     struct pciconf pci;
@@ -84,13 +84,13 @@ static void debug_port(void *device, u64 offset, u8 size, bool write, u64 *value
 
 static void init_devices(struct vm *vm, struct pc *pc)
 {
-    struct irqline pit_pin = pc_irqchip_isa(&pc->irqchip, IRQ_PIT);
+    struct irqline vpit_pin = pc_irqchip_isa(&pc->irqchip, IRQ_PIT);
     struct irqline uart_pin = pc_irqchip_isa(&pc->irqchip, IRQ_COM1);
     struct irqline sci_pin = pc_irqchip_isa(&pc->irqchip, ACPIPM_SCI);
     u64 low = MIN(vm->config->mem_bytes, LOAD_HOLE_START);
 
-    pit_init(&pc->pit, &pit_pin);
-    rtc_init(&pc->rtc, low, vm->config->mem_bytes - low);
+    vpit_init(&pc->pit, &vpit_pin);
+    vrtc_init(&pc->rtc, low, vm->config->mem_bytes - low);
     vuart_init(&pc->uart, &uart_pin, transmit, vm);
     reset_ports_init(&pc->reset, reset, vm);
     pciconf_init(&pc->pci, reset_control_port, &pc->reset);
@@ -109,8 +109,8 @@ static int claim_vm_ports(struct vm *vm)
 static int claim_ports(struct vm *vm, struct pc *pc)
 {
     int results[] = {
-        pc_irqchip_attach(&pc->irqchip, vm), pit_attach(&pc->pit, &vm->pio),
-        rtc_attach(&pc->rtc, &vm->pio),     vuart_attach(&pc->uart, &vm->pio, COM1_PORT),
+        pc_irqchip_attach(&pc->irqchip, vm), vpit_attach(&pc->pit, &vm->pio),
+        vrtc_attach(&pc->rtc, &vm->pio),     vuart_attach(&pc->uart, &vm->pio, COM1_PORT),
         reset_ports_attach(&pc->reset, &vm->pio), pciconf_attach(&pc->pci, &vm->pio),
         acpipm_attach(&pc->pm, &vm->pio),   claim_vm_ports(vm),
     };
@@ -128,7 +128,7 @@ static void stop(struct vm *vm)
     struct pc *pc = vm->board;
 
     console_close(&vm->console);
-    pit_stop(&pc->pit);
+    vpit_stop(&pc->pit);
     pc_irqchip_stop(&pc->irqchip);
 }
 

@@ -4,11 +4,11 @@
 #define DFR_FLAT 0xFU
 #define CLUSTER_BITS 16U
 
-static bool matches_logical(const struct lapic *lapic, u32 destination)
+static bool matches_logical(const struct vlapic *lapic, u32 destination)
 {
     u32 mine = lapic->ldr;
 
-    if (lapic_x2apic(lapic)) {
+    if (vlapic_x2apic(lapic)) {
         return destination >> CLUSTER_BITS == mine >> CLUSTER_BITS && (destination & mine & BIT32_RANGE(15, 0)) != 0;
     }
     mine >>= 24;
@@ -18,7 +18,7 @@ static bool matches_logical(const struct lapic *lapic, u32 destination)
     return (destination ^ mine) >> 4 == 0 && (destination & mine & BIT32_RANGE(3, 0)) != 0;
 }
 
-static bool matches(const struct lapic *lapic, const struct apic_message *m)
+static bool matches(const struct vlapic *lapic, const struct apic_message *m)
 {
     if (m->destination == APIC_EVERYBODY) {
         return true;
@@ -26,14 +26,14 @@ static bool matches(const struct lapic *lapic, const struct apic_message *m)
     return m->logical ? matches_logical(lapic, m->destination) : m->destination == lapic->index;
 }
 
-static void deliver(struct lapic *lapic, const struct apic_message *m)
+static void deliver(struct vlapic *lapic, const struct apic_message *m)
 {
     struct apic_bus *bus = lapic->bus;
 
     switch (m->mode) {
     case APIC_FIXED:
     case APIC_LOWEST:
-        lapic_post(lapic, m->vector, m->level);
+        vlapic_post(lapic, m->vector, m->level);
         break;
     case APIC_NMI:
         bus->nmi(bus->ctx, lapic->index);
@@ -55,12 +55,12 @@ static void deliver(struct lapic *lapic, const struct apic_message *m)
 static u32 send_lowest(struct apic_bus *bus, const struct apic_message *m)
 {
     u32 first = __atomic_fetch_add(&bus->lowest_next, 1, __ATOMIC_RELAXED);
-    struct lapic *best = NULL;
+    struct vlapic *best = NULL;
 
     for (u32 i = 0; i < bus->count; i++) {
-        struct lapic *lapic = bus->lapic[(first + i) % bus->count];
+        struct vlapic *lapic = bus->lapic[(first + i) % bus->count];
         bool able = matches(lapic, m) && (lapic->svr & SVR_ENABLE) != 0;
-        if (able && (best == NULL || lapic_ppr(lapic) < lapic_ppr(best))) {
+        if (able && (best == NULL || vlapic_ppr(lapic) < vlapic_ppr(best))) {
             best = lapic;
         }
     }
@@ -71,7 +71,7 @@ static u32 send_lowest(struct apic_bus *bus, const struct apic_message *m)
     return 1;
 }
 
-u32 apic_bus_send(struct apic_bus *bus, const struct apic_message *m, const struct lapic *except)
+u32 apic_bus_send(struct apic_bus *bus, const struct apic_message *m, const struct vlapic *except)
 {
     u32 accepted = 0;
 
@@ -83,7 +83,7 @@ u32 apic_bus_send(struct apic_bus *bus, const struct apic_message *m, const stru
         return 1;
     }
     for (u32 i = 0; i < bus->count; i++) {
-        struct lapic *lapic = bus->lapic[i];
+        struct vlapic *lapic = bus->lapic[i];
         if (lapic != except && matches(lapic, m)) {
             deliver(lapic, m);
             accepted++;
@@ -92,17 +92,17 @@ u32 apic_bus_send(struct apic_bus *bus, const struct apic_message *m, const stru
     return accepted;
 }
 
-static u32 icr_destination(const struct lapic *lapic)
+static u32 icr_destination(const struct vlapic *lapic)
 {
     u32 narrow = (u32)FIELD_GET(ICR_DESTINATION_8BIT, lapic->icr);
 
-    if (lapic_x2apic(lapic)) {
+    if (vlapic_x2apic(lapic)) {
         return (u32)FIELD_GET(ICR_DESTINATION, lapic->icr);
     }
     return narrow == APIC_EVERYBODY_8BIT ? APIC_EVERYBODY : narrow;
 }
 
-void lapic_send_icr(struct lapic *lapic)
+void vlapic_send_icr(struct vlapic *lapic)
 {
     u64 icr = lapic->icr;
     u32 shorthand = (u32)FIELD_GET(ICR_SHORTHAND, icr);
@@ -117,7 +117,7 @@ void lapic_send_icr(struct lapic *lapic)
         return; /* INIT level de-assert: nothing to do for any CPU since the Pentium 4 */
     }
     if ((m.mode == APIC_FIXED || m.mode == APIC_LOWEST) && m.vector < VECTOR_FIRST_LEGAL) {
-        lapic_error(lapic, ESR_SEND_ILLEGAL);
+        vlapic_error(lapic, ESR_SEND_ILLEGAL);
         return;
     }
     if (shorthand == SHORTHAND_SELF) {

@@ -18,7 +18,7 @@ enum { REG_ID = 0, REG_VERSION = 1, REG_ARBITRATION = 2, REG_ENTRY = 0x10 };
 #define ENTRY_WRITABLE ((GENMASK(16, 0) | ENTRY_DESTINATION) & ~ENTRY_READ_ONLY)
 
 /* Send the interrupt of a pin as its entry says. Lock held: the local APICs' part is lock-free. */
-static void send(struct ioapic *ioapic, u32 pin)
+static void send(struct vioapic *ioapic, u32 pin)
 {
     u64 entry = ioapic->entry[pin];
     u32 destination = (u32)FIELD_GET(ENTRY_DESTINATION, entry);
@@ -37,7 +37,7 @@ static void send(struct ioapic *ioapic, u32 pin)
 }
 
 /* A level-triggered pin that is high asks again whenever nothing holds it back. Lock held. */
-static void service_level(struct ioapic *ioapic, u32 pin)
+static void service_level(struct vioapic *ioapic, u32 pin)
 {
     u64 entry = ioapic->entry[pin];
 
@@ -47,9 +47,9 @@ static void service_level(struct ioapic *ioapic, u32 pin)
     }
 }
 
-void ioapic_set_pin(void *arg, u32 pin, bool level)
+void vioapic_set_pin(void *arg, u32 pin, bool level)
 {
-    struct ioapic *ioapic = arg;
+    struct vioapic *ioapic = arg;
 
     if (pin >= IOAPIC_PINS) {
         return;
@@ -67,7 +67,7 @@ void ioapic_set_pin(void *arg, u32 pin, bool level)
 }
 
 /* Lock held. */
-static void end_of_interrupt(struct ioapic *ioapic, u8 vector)
+static void end_of_interrupt(struct vioapic *ioapic, u8 vector)
 {
     for (u32 pin = 0; pin < IOAPIC_PINS; pin++) {
         u64 entry = ioapic->entry[pin];
@@ -78,7 +78,7 @@ static void end_of_interrupt(struct ioapic *ioapic, u8 vector)
     }
 }
 
-void ioapic_eoi(struct ioapic *ioapic, u8 vector)
+void vioapic_eoi(struct vioapic *ioapic, u8 vector)
 {
     u64 flags = spin_lock(&ioapic->lock);
 
@@ -86,7 +86,7 @@ void ioapic_eoi(struct ioapic *ioapic, u8 vector)
     spin_unlock(&ioapic->lock, flags);
 }
 
-static void write_entry(struct ioapic *ioapic, u32 index, u32 value)
+static void write_entry(struct vioapic *ioapic, u32 index, u32 value)
 {
     u32 pin = index / 2;
     unsigned shift = index % 2 * 32;
@@ -99,7 +99,7 @@ static void write_entry(struct ioapic *ioapic, u32 index, u32 value)
     service_level(ioapic, pin);
 }
 
-static u32 read_register(const struct ioapic *ioapic)
+static u32 read_register(const struct vioapic *ioapic)
 {
     u32 index = ioapic->select - REG_ENTRY;
 
@@ -112,7 +112,7 @@ static u32 read_register(const struct ioapic *ioapic)
     return index < 2 * IOAPIC_PINS ? (u32)(ioapic->entry[index / 2] >> (index % 2 * 32)) : 0;
 }
 
-static void write_register(struct ioapic *ioapic, u32 value)
+static void write_register(struct vioapic *ioapic, u32 value)
 {
     u32 index = ioapic->select - REG_ENTRY;
 
@@ -123,9 +123,9 @@ static void write_register(struct ioapic *ioapic, u32 value)
     }
 }
 
-static void ioapic_access(void *device, u64 offset, u8 size, bool write, u64 *value)
+static void vioapic_access(void *device, u64 offset, u8 size, bool write, u64 *value)
 {
-    struct ioapic *ioapic = device;
+    struct vioapic *ioapic = device;
     u64 flags = spin_lock(&ioapic->lock);
     u32 result = 0;
 
@@ -146,7 +146,7 @@ static void ioapic_access(void *device, u64 offset, u8 size, bool write, u64 *va
     spin_unlock(&ioapic->lock, flags);
 }
 
-void ioapic_init(struct ioapic *ioapic, struct apic_bus *bus)
+void vioapic_init(struct vioapic *ioapic, struct apic_bus *bus)
 {
     memset(ioapic, 0, sizeof(*ioapic));
     ioapic->bus = bus;
@@ -155,9 +155,9 @@ void ioapic_init(struct ioapic *ioapic, struct apic_bus *bus)
     }
 }
 
-int ioapic_attach(struct ioapic *ioapic, struct bus *mmio)
+int vioapic_attach(struct vioapic *ioapic, struct bus *mmio)
 {
-    const struct bus_range range = {IOAPIC_BASE, IOAPIC_LEN, 4, ioapic_access, ioapic};
+    const struct bus_range range = {IOAPIC_BASE, IOAPIC_LEN, 4, vioapic_access, ioapic};
 
     return bus_add(mmio, &range);
 }

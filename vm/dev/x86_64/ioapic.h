@@ -8,7 +8,7 @@
 #define IOAPIC_BASE 0xFEC00000ULL
 #define IOAPIC_ID 0U
 
-struct ioapic {
+struct vioapic {
     struct spinlock lock; /* protects everything below */
     struct apic_bus *bus;
     u32 select;
@@ -17,10 +17,10 @@ struct ioapic {
     u32 lines; /* the pins as they are driven now */
 };
 
-void ioapic_init(struct ioapic *ioapic, struct apic_bus *bus);
+void vioapic_init(struct vioapic *ioapic, struct apic_bus *bus);
 /* Claim 4 KiB of MMIO at IOAPIC_BASE. 0 or bus_add()'s error. */
-MUST_CHECK int ioapic_attach(struct ioapic *ioapic, struct bus *mmio);
+MUST_CHECK int vioapic_attach(struct vioapic *ioapic, struct bus *mmio);
 /* Drive pin 0..23; the signature fits struct irqline. Any CPU, any context but NMI. */
-void ioapic_set_pin(void *ioapic, u32 pin, bool level);
+void vioapic_set_pin(void *ioapic, u32 pin, bool level);
 /* The CPU ended the level-triggered interrupt `vector`: clear remote IRR, send again where the line is still high. */
-void ioapic_eoi(struct ioapic *ioapic, u8 vector);
+void vioapic_eoi(struct vioapic *ioapic, u8 vector);

@@ -27,11 +27,11 @@ struct apic_message {
     u32 destination; /* an id or a logical address; APIC_EVERYBODY whatever the mode */
 };
 
-struct lapic;
+struct vlapic;
 
 /* The wires between the APICs of one VM and the CPUs behind them. */
 struct apic_bus {
-    struct lapic *lapic[LAPIC_CPUS_MAX];
+    struct vlapic *lapic[LAPIC_CPUS_MAX];
     u32 count;
     u32 lowest_next; /* where the search for the lowest-priority CPU starts; atomic */
     void *ctx;
@@ -44,7 +44,7 @@ struct apic_bus {
 
 enum { LVT_TIMER, LVT_THERMAL, LVT_PERFORMANCE, LVT_LINT0, LVT_LINT1, LVT_ERROR, LAPIC_LVTS };
 
-struct lapic {
+struct vlapic {
     struct apic_bus *bus;
     u32 index; /* of its CPU, and its APIC id */
     u64 base;  /* IA32_APIC_BASE as the guest sees it */
@@ -65,49 +65,49 @@ struct lapic {
 };
 
 /* The state after power-up; index 0 is the boot processor. */
-void lapic_init(struct lapic *lapic, struct apic_bus *bus, u32 index);
+void vlapic_init(struct vlapic *lapic, struct apic_bus *bus, u32 index);
 /* The state after an INIT message: as reset, but the id and IA32_APIC_BASE stay. Owner CPU. */
-void lapic_reset(struct lapic *lapic);
+void vlapic_reset(struct vlapic *lapic);
 /* No timer interrupt comes after this. Task context. */
-void lapic_stop(struct lapic *lapic);
+void vlapic_stop(struct vlapic *lapic);
 
 /* Registers. Owner CPU. mmio: offset in the page, any size and alignment (only aligned dwords are defined; the rest reads as
  * zero and is ignored). msr: 0, or -E_GUEST (#GP: reserved, read-only, not in x2APIC mode, reserved bits). base: IA32_APIC_BASE. */
-void lapic_mmio(struct lapic *lapic, u32 offset, u8 size, bool write, u64 *value);
-MUST_CHECK int lapic_msr(struct lapic *lapic, u32 msr, bool write, u64 *value);
-MUST_CHECK int lapic_write_base(struct lapic *lapic, u64 value);
+void vlapic_mmio(struct vlapic *lapic, u32 offset, u8 size, bool write, u64 *value);
+MUST_CHECK int vlapic_msr(struct vlapic *lapic, u32 msr, bool write, u64 *value);
+MUST_CHECK int vlapic_write_base(struct vlapic *lapic, u64 value);
 /* IA32_TSC_DEADLINE, in ticks of the guest's TSC; 0 disarms; ignored unless the timer is in deadline mode. */
-u64 lapic_read_deadline(const struct lapic *lapic);
-void lapic_write_deadline(struct lapic *lapic, u64 ticks);
+u64 vlapic_read_deadline(const struct vlapic *lapic);
+void vlapic_write_deadline(struct vlapic *lapic, u64 ticks);
 /* CR8 is the task-priority class. */
-u64 lapic_read_cr8(const struct lapic *lapic);
-void lapic_write_cr8(struct lapic *lapic, u64 value);
-static inline bool lapic_mmio_enabled(const struct lapic *lapic)
+u64 vlapic_read_cr8(const struct vlapic *lapic);
+void vlapic_write_cr8(struct vlapic *lapic, u64 value);
+static inline bool vlapic_mmio_enabled(const struct vlapic *lapic)
 {
     return (lapic->base >> 10 & 3) == 2; /* EN without EXTD */
 }
 
 /* Is an interrupt deliverable: IRR above the processor priority? Any CPU; a hint. */
-bool lapic_pending(const struct lapic *lapic);
+bool vlapic_pending(const struct vlapic *lapic);
 /* Take the highest deliverable interrupt into service. false when there is none. Owner CPU. */
-bool lapic_acknowledge(struct lapic *lapic, u8 *vector);
+bool vlapic_acknowledge(struct vlapic *lapic, u8 *vector);
 /* Does LINT0 let the PIC's interrupts through to this CPU (ExtINT, unmasked; or the APIC is disabled)? */
-bool lapic_accepts_extint(const struct lapic *lapic);
+bool vlapic_accepts_extint(const struct vlapic *lapic);
 
 /* --- inside the local APIC ------------------------------------------------------------------------------------------ */
-void lapic_post(struct lapic *lapic, u8 vector, bool level); /* any CPU */
-void lapic_timer_init(struct lapic *lapic);
-void lapic_timer_start(struct lapic *lapic, u32 initial);
-void lapic_timer_set_divide(struct lapic *lapic, u32 divide);
-void lapic_timer_set_lvt(struct lapic *lapic, u32 value);
-u32 lapic_timer_current(struct lapic *lapic);
-void lapic_send_icr(struct lapic *lapic);
-void lapic_error(struct lapic *lapic, u32 bits); /* any CPU */
-u32 lapic_ppr(const struct lapic *lapic);
-static inline bool lapic_x2apic(const struct lapic *lapic)
+void vlapic_post(struct vlapic *lapic, u8 vector, bool level); /* any CPU */
+void vlapic_timer_init(struct vlapic *lapic);
+void vlapic_timer_start(struct vlapic *lapic, u32 initial);
+void vlapic_timer_set_divide(struct vlapic *lapic, u32 divide);
+void vlapic_timer_set_lvt(struct vlapic *lapic, u32 value);
+u32 vlapic_timer_current(struct vlapic *lapic);
+void vlapic_send_icr(struct vlapic *lapic);
+void vlapic_error(struct vlapic *lapic, u32 bits); /* any CPU */
+u32 vlapic_ppr(const struct vlapic *lapic);
+static inline bool vlapic_x2apic(const struct vlapic *lapic)
 {
     return (lapic->base >> 10 & 3) == 3;
 }
 
 /* Deliver a message to whom it names. except: who is left out, or NULL. Any CPU. Returns how many APICs accepted it. */
-u32 apic_bus_send(struct apic_bus *bus, const struct apic_message *message, const struct lapic *except);
+u32 apic_bus_send(struct apic_bus *bus, const struct apic_message *message, const struct vlapic *except);

@@ -37,5 +37,5 @@ enum { TIMER_ONE_SHOT, TIMER_PERIODIC, TIMER_DEADLINE };
 #define ICR_DESTINATION GENMASK(63, 32)
 enum { SHORTHAND_NONE, SHORTHAND_SELF, SHORTHAND_ALL, SHORTHAND_OTHERS };
 
-void lapic_eoi(struct lapic *lapic);
-void lapic_write_tpr(struct lapic *lapic, u32 value);
+void vlapic_eoi(struct vlapic *lapic);
+void vlapic_write_tpr(struct vlapic *lapic, u32 value);

@@ -25,13 +25,13 @@ static const u32 lvt_writable[LAPIC_LVTS] = {
     [LVT_ERROR] = VECTOR_MASK | LVT_MASKED,
 };
 
-static u32 id(const struct lapic *lapic)
+static u32 id(const struct vlapic *lapic)
 {
-    return lapic_x2apic(lapic) ? lapic->index : lapic->index << ID_SHIFT;
+    return vlapic_x2apic(lapic) ? lapic->index : lapic->index << ID_SHIFT;
 }
 
 /* false: there is no such register to read. */
-static bool read_register(struct lapic *lapic, u32 reg, u32 *value)
+static bool read_register(struct vlapic *lapic, u32 reg, u32 *value)
 {
     if (reg >= REG_ISR && reg < REG_ESR) {
         const u32 *group = reg < REG_TMR ? lapic->isr : reg < REG_IRR ? lapic->tmr : lapic->irr;
@@ -46,7 +46,7 @@ static bool read_register(struct lapic *lapic, u32 reg, u32 *value)
     case REG_ID: *value = id(lapic); break;
     case REG_VERSION: *value = VERSION; break;
     case REG_TPR: *value = lapic->tpr; break;
-    case REG_PPR: *value = lapic_ppr(lapic); break;
+    case REG_PPR: *value = vlapic_ppr(lapic); break;
     case REG_LDR: *value = lapic->ldr; break;
     case REG_DFR: *value = lapic->dfr; break;
     case REG_SVR: *value = lapic->svr; break;
@@ -54,28 +54,28 @@ static bool read_register(struct lapic *lapic, u32 reg, u32 *value)
     case REG_ICR: *value = (u32)lapic->icr; break;
     case REG_ICR_HIGH: *value = (u32)(lapic->icr >> 32); break;
     case REG_INITIAL: *value = lapic->timer_initial; break;
-    case REG_CURRENT: *value = lapic_timer_current(lapic); break;
+    case REG_CURRENT: *value = vlapic_timer_current(lapic); break;
     case REG_DIVIDE: *value = lapic->timer_divide; break;
     default: return false;
     }
     return true;
 }
 
-static void write_lvt(struct lapic *lapic, u32 index, u32 value)
+static void write_lvt(struct vlapic *lapic, u32 index, u32 value)
 {
     value &= lvt_writable[index];
     if ((lapic->svr & SVR_ENABLE) == 0) {
         value |= LVT_MASKED;
     }
     if (index == LVT_TIMER) {
-        lapic_timer_set_lvt(lapic, value);
+        vlapic_timer_set_lvt(lapic, value);
     } else {
         WRITE_ONCE(lapic->lvt[index], value);
     }
 }
 
 /* Switching the APIC off by software masks every local interrupt (SDM 11.4.7.2). */
-static void write_svr(struct lapic *lapic, u32 value)
+static void write_svr(struct vlapic *lapic, u32 value)
 {
     lapic->svr = value & SVR_WRITABLE;
     for (u32 i = 0; (value & SVR_ENABLE) == 0 && i < LAPIC_LVTS; i++) {
@@ -83,14 +83,14 @@ static void write_svr(struct lapic *lapic, u32 value)
     }
 }
 
-static void write_icr(struct lapic *lapic, u32 value)
+static void write_icr(struct vlapic *lapic, u32 value)
 {
     lapic->icr = (lapic->icr & ICR_DESTINATION) | (value & ICR_WRITABLE);
-    lapic_send_icr(lapic);
+    vlapic_send_icr(lapic);
 }
 
 /* false: there is no such register to write. */
-static bool write_register(struct lapic *lapic, u32 reg, u32 value)
+static bool write_register(struct vlapic *lapic, u32 reg, u32 value)
 {
     if (reg >= REG_LVT && reg < REG_LVT + LAPIC_LVTS) {
         write_lvt(lapic, reg - REG_LVT, value);
@@ -98,22 +98,22 @@ static bool write_register(struct lapic *lapic, u32 reg, u32 value)
     }
     switch (reg) {
     case REG_ID: break; /* the id is the CPU's number, for good */
-    case REG_TPR: lapic_write_tpr(lapic, value & TPR_WRITABLE); break;
-    case REG_EOI: lapic_eoi(lapic); break;
+    case REG_TPR: vlapic_write_tpr(lapic, value & TPR_WRITABLE); break;
+    case REG_EOI: vlapic_eoi(lapic); break;
     case REG_LDR: lapic->ldr = value & LDR_WRITABLE; break;
     case REG_DFR: lapic->dfr = value | DFR_FIXED; break;
     case REG_SVR: write_svr(lapic, value); break;
     case REG_ESR: lapic->esr = __atomic_exchange_n(&lapic->esr_pending, 0, __ATOMIC_SEQ_CST); break;
     case REG_ICR: write_icr(lapic, value); break;
     case REG_ICR_HIGH: lapic->icr = (u32)lapic->icr | ((u64)value << 32 & ICR_DESTINATION_8BIT); break;
-    case REG_INITIAL: lapic_timer_start(lapic, value); break;
-    case REG_DIVIDE: lapic_timer_set_divide(lapic, value & DIVIDE_WRITABLE); break;
+    case REG_INITIAL: vlapic_timer_start(lapic, value); break;
+    case REG_DIVIDE: vlapic_timer_set_divide(lapic, value & DIVIDE_WRITABLE); break;
     default: return false;
     }
     return true;
 }
 
-void lapic_mmio(struct lapic *lapic, u32 offset, u8 size, bool write, u64 *value)
+void vlapic_mmio(struct vlapic *lapic, u32 offset, u8 size, bool write, u64 *value)
 {
     u32 word = 0;
     bool known = size == 4 && offset % 16 == 0;
@@ -122,7 +122,7 @@ void lapic_mmio(struct lapic *lapic, u32 offset, u8 size, bool write, u64 *value
         known = write ? write_register(lapic, offset / 16, (u32)*value) : read_register(lapic, offset / 16, &word);
     }
     if (!known && offset % 16 == 0) {
-        lapic_error(lapic, ESR_ILLEGAL_REGISTER);
+        vlapic_error(lapic, ESR_ILLEGAL_REGISTER);
     }
     if (!write) {
         *value = word;
@@ -131,7 +131,7 @@ void lapic_mmio(struct lapic *lapic, u32 offset, u8 size, bool write, u64 *value
 
 /* --- x2APIC ------------------------------------------------------------------------------------------------------------ */
 
-static int read_msr(struct lapic *lapic, u32 reg, u64 *value)
+static int read_msr(struct vlapic *lapic, u32 reg, u64 *value)
 {
     u32 word;
 
@@ -163,16 +163,16 @@ static u64 msr_writable(u32 reg)
     }
 }
 
-static void self_ipi(struct lapic *lapic, u8 vector)
+static void self_ipi(struct vlapic *lapic, u8 vector)
 {
     if (vector < VECTOR_FIRST_LEGAL) {
-        lapic_error(lapic, ESR_SEND_ILLEGAL);
+        vlapic_error(lapic, ESR_SEND_ILLEGAL);
     } else {
-        lapic_post(lapic, vector, false);
+        vlapic_post(lapic, vector, false);
     }
 }
 
-static int write_msr(struct lapic *lapic, u32 reg, u64 value)
+static int write_msr(struct vlapic *lapic, u32 reg, u64 value)
 {
     bool read_only = reg == REG_ID || reg == REG_LDR || reg == REG_DFR || reg == REG_ICR_HIGH;
 
@@ -185,17 +185,17 @@ static int write_msr(struct lapic *lapic, u32 reg, u64 value)
     }
     if (reg == REG_ICR) {
         lapic->icr = value;
-        lapic_send_icr(lapic);
+        vlapic_send_icr(lapic);
         return 0;
     }
     return write_register(lapic, reg, (u32)value) ? 0 : -E_GUEST;
 }
 
-int lapic_msr(struct lapic *lapic, u32 msr, bool write, u64 *value)
+int vlapic_msr(struct vlapic *lapic, u32 msr, bool write, u64 *value)
 {
     u32 reg = msr - LAPIC_X2APIC_MSR_FIRST;
 
-    if (!lapic_x2apic(lapic) || reg >= REG_END) {
+    if (!vlapic_x2apic(lapic) || reg >= REG_END) {
         return -E_GUEST;
     }
     return write ? write_msr(lapic, reg, *value) : read_msr(lapic, reg, value);

@@ -5,40 +5,40 @@
 /* A period shorter than this is served at this distance: a guest may not keep its host busy with interrupts. */
 #define SHORTEST_REARM_NS 20000ULL
 
-static u32 mode(const struct lapic *lapic)
+static u32 mode(const struct vlapic *lapic)
 {
     return (u32)FIELD_GET(LVT_TIMER_MODE, READ_ONCE(lapic->lvt[LVT_TIMER]));
 }
 
 /* Divide configuration: bits 3, 1, 0 make n; the divisor is 2^(n+1), and 1 for n = 7. */
-static u64 divisor(const struct lapic *lapic)
+static u64 divisor(const struct vlapic *lapic)
 {
     u32 n = (lapic->timer_divide & 3U) | (lapic->timer_divide >> 1 & 4U);
 
     return n == 7 ? 1 : BIT(n + 1);
 }
 
-static u64 period_ns(const struct lapic *lapic)
+static u64 period_ns(const struct vlapic *lapic)
 {
     return lapic->timer_initial * divisor(lapic);
 }
 
-static u64 guest_ticks(const struct lapic *lapic)
+static u64 guest_ticks(const struct vlapic *lapic)
 {
     return time_ticks() + lapic->tsc_offset;
 }
 
-static void expire(struct lapic *lapic)
+static void expire(struct vlapic *lapic)
 {
     u32 lvt = READ_ONCE(lapic->lvt[LVT_TIMER]);
 
     if ((lvt & LVT_MASKED) == 0) {
-        lapic_post(lapic, (u8)(lvt & VECTOR_MASK), false);
+        vlapic_post(lapic, (u8)(lvt & VECTOR_MASK), false);
     }
 }
 
 /* Arm for the deadline. Lock held. */
-static void arm_deadline(struct lapic *lapic)
+static void arm_deadline(struct vlapic *lapic)
 {
     u64 now = guest_ticks(lapic);
     u64 wait = lapic->deadline_ticks > now ? time_ticks_to_ns(lapic->deadline_ticks - now) : 0;
@@ -47,7 +47,7 @@ static void arm_deadline(struct lapic *lapic)
 }
 
 /* Decide under the lock whether it is time, and what comes next. */
-static bool due(struct lapic *lapic, u64 now)
+static bool due(struct vlapic *lapic, u64 now)
 {
     if (lapic->stopped) {
         return false;
@@ -76,7 +76,7 @@ static bool due(struct lapic *lapic, u64 now)
 
 static void fire(struct timer *timer)
 {
-    struct lapic *lapic = timer->arg;
+    struct vlapic *lapic = timer->arg;
     u64 flags = spin_lock(&lapic->lock);
     bool expired = due(lapic, time_now_ns());
 
@@ -86,12 +86,12 @@ static void fire(struct timer *timer)
     }
 }
 
-void lapic_timer_init(struct lapic *lapic)
+void vlapic_timer_init(struct vlapic *lapic)
 {
     timer_init(&lapic->timer, fire, lapic);
 }
 
-void lapic_timer_start(struct lapic *lapic, u32 initial)
+void vlapic_timer_start(struct vlapic *lapic, u32 initial)
 {
     u64 flags = spin_lock(&lapic->lock);
 
@@ -106,7 +106,7 @@ void lapic_timer_start(struct lapic *lapic, u32 initial)
 }
 
 /* Lock held. */
-static u32 current(const struct lapic *lapic, u64 now)
+static u32 current(const struct vlapic *lapic, u64 now)
 {
     u64 gone = (now - lapic->timer_start_ns) / divisor(lapic);
     bool periodic = mode(lapic) == TIMER_PERIODIC;
@@ -117,7 +117,7 @@ static u32 current(const struct lapic *lapic, u64 now)
     return lapic->timer_initial - (u32)(gone % lapic->timer_initial);
 }
 
-u32 lapic_timer_current(struct lapic *lapic)
+u32 vlapic_timer_current(struct vlapic *lapic)
 {
     u64 flags = spin_lock(&lapic->lock);
     u32 count = current(lapic, time_now_ns());
@@ -127,7 +127,7 @@ u32 lapic_timer_current(struct lapic *lapic)
 }
 
 /* The count goes on from where it is, at the new rate. */
-void lapic_timer_set_divide(struct lapic *lapic, u32 divide)
+void vlapic_timer_set_divide(struct vlapic *lapic, u32 divide)
 {
     u64 flags = spin_lock(&lapic->lock);
     u64 now = time_now_ns();
@@ -143,7 +143,7 @@ void lapic_timer_set_divide(struct lapic *lapic, u32 divide)
 }
 
 /* A change to or from deadline mode disarms (SDM 11.5.4.1). */
-void lapic_timer_set_lvt(struct lapic *lapic, u32 value)
+void vlapic_timer_set_lvt(struct vlapic *lapic, u32 value)
 {
     u64 flags = spin_lock(&lapic->lock);
     u32 old = mode(lapic);
@@ -156,12 +156,12 @@ void lapic_timer_set_lvt(struct lapic *lapic, u32 value)
     spin_unlock(&lapic->lock, flags);
 }
 
-u64 lapic_read_deadline(const struct lapic *lapic)
+u64 vlapic_read_deadline(const struct vlapic *lapic)
 {
     return READ_ONCE(lapic->deadline_ticks);
 }
 
-void lapic_write_deadline(struct lapic *lapic, u64 ticks)
+void vlapic_write_deadline(struct vlapic *lapic, u64 ticks)
 {
     u64 flags = spin_lock(&lapic->lock);
 
@@ -174,7 +174,7 @@ void lapic_write_deadline(struct lapic *lapic, u64 ticks)
     spin_unlock(&lapic->lock, flags);
 }
 
-void lapic_stop(struct lapic *lapic)
+void vlapic_stop(struct vlapic *lapic)
 {
     u64 flags = spin_lock(&lapic->lock);
 

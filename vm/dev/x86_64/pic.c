@@ -33,7 +33,7 @@ static u8 pin_bit(u32 pin)
 }
 
 /* Priority 0 (highest) .. 7 of the first set pin in bits, or 8 when there is none. */
-static u32 highest_priority(const struct pic_chip *chip, u8 bits)
+static u32 highest_priority(const struct vpic_chip *chip, u8 bits)
 {
     for (u32 priority = 0; priority < 8; priority++) {
         if ((bits & pin_bit(chip->lowest + 1U + priority)) != 0) {
@@ -43,13 +43,13 @@ static u32 highest_priority(const struct pic_chip *chip, u8 bits)
     return 8;
 }
 
-static u32 priority_pin(const struct pic_chip *chip, u32 priority)
+static u32 priority_pin(const struct vpic_chip *chip, u32 priority)
 {
     return (chip->lowest + 1U + priority) & OCW2_LEVEL;
 }
 
 /* The priority that the chip asks the CPU for, or 8. */
-static u32 requested(const struct pic_chip *chip)
+static u32 requested(const struct vpic_chip *chip)
 {
     u8 in_service = chip->isr;
     u32 request = highest_priority(chip, chip->irr & (u8)~chip->imr);
@@ -65,7 +65,7 @@ static u32 requested(const struct pic_chip *chip)
     return request < service ? request : 8;
 }
 
-static void drive(struct pic_chip *chip, u32 pin, bool level)
+static void drive(struct vpic_chip *chip, u32 pin, bool level)
 {
     u8 bit = pin_bit(pin);
 
@@ -84,7 +84,7 @@ static void drive(struct pic_chip *chip, u32 pin, bool level)
 }
 
 /* Recompute both outputs. Returns whether the INTR wire changed. */
-static bool settle(struct pic *pic)
+static bool settle(struct vpic *pic)
 {
     bool cascade = requested(&pic->chip[1]) < 8;
 
@@ -99,7 +99,7 @@ static bool settle(struct pic *pic)
     return changed;
 }
 
-static void finish(struct pic *pic, u64 flags)
+static void finish(struct vpic *pic, u64 flags)
 {
     bool changed = settle(pic);
     bool output = pic->output;
@@ -110,9 +110,9 @@ static void finish(struct pic *pic, u64 flags)
     }
 }
 
-void pic_set_pin(void *arg, u32 pin, bool level)
+void vpic_set_pin(void *arg, u32 pin, bool level)
 {
-    struct pic *pic = arg;
+    struct vpic *pic = arg;
 
     if (pin >= PIC_PINS || pin == CASCADE_PIN) {
         return;
@@ -122,7 +122,7 @@ void pic_set_pin(void *arg, u32 pin, bool level)
     finish(pic, flags);
 }
 
-static void accept(struct pic_chip *chip, u32 pin)
+static void accept(struct vpic_chip *chip, u32 pin)
 {
     u8 bit = pin_bit(pin);
 
@@ -137,7 +137,7 @@ static void accept(struct pic_chip *chip, u32 pin)
 }
 
 /* One chip's half of an INTA cycle: its vector; the spurious one when the request went away. */
-static u8 chip_acknowledge(struct pic_chip *chip, u32 *pin)
+static u8 chip_acknowledge(struct vpic_chip *chip, u32 *pin)
 {
     u32 priority = requested(chip);
 
@@ -150,7 +150,7 @@ static u8 chip_acknowledge(struct pic_chip *chip, u32 *pin)
     return (u8)(chip->base + *pin);
 }
 
-bool pic_acknowledge(struct pic *pic, u8 *vector)
+bool vpic_acknowledge(struct vpic *pic, u8 *vector)
 {
     u32 pin;
     u64 flags = spin_lock(&pic->lock);
@@ -166,7 +166,7 @@ bool pic_acknowledge(struct pic *pic, u8 *vector)
     return raised;
 }
 
-static void end_of_interrupt(struct pic_chip *chip, u8 command)
+static void end_of_interrupt(struct vpic_chip *chip, u8 command)
 {
     u32 pin = command & OCW2_LEVEL;
 
@@ -183,7 +183,7 @@ static void end_of_interrupt(struct pic_chip *chip, u8 command)
     }
 }
 
-static void write_ocw2(struct pic_chip *chip, u8 command)
+static void write_ocw2(struct vpic_chip *chip, u8 command)
 {
     if ((command & OCW2_EOI) != 0) {
         end_of_interrupt(chip, command);
@@ -194,7 +194,7 @@ static void write_ocw2(struct pic_chip *chip, u8 command)
     }
 }
 
-static void write_ocw3(struct pic_chip *chip, u8 command)
+static void write_ocw3(struct vpic_chip *chip, u8 command)
 {
     if ((command & OCW3_ESMM) != 0) {
         chip->special_mask = (command & OCW3_SMM) != 0;
@@ -205,7 +205,7 @@ static void write_ocw3(struct pic_chip *chip, u8 command)
     }
 }
 
-static void write_icw1(struct pic_chip *chip, u8 command)
+static void write_icw1(struct vpic_chip *chip, u8 command)
 {
     u8 elcr = chip->elcr;
     u8 lines = chip->lines;
@@ -219,7 +219,7 @@ static void write_icw1(struct pic_chip *chip, u8 command)
     chip->expect_icw4 = (command & ICW1_IC4) != 0;
 }
 
-static void write_data(struct pic_chip *chip, u8 value)
+static void write_data(struct vpic_chip *chip, u8 value)
 {
     switch (chip->init_step) {
     case 2:
@@ -240,7 +240,7 @@ static void write_data(struct pic_chip *chip, u8 value)
     }
 }
 
-static u8 read_command(struct pic_chip *chip)
+static u8 read_command(struct vpic_chip *chip)
 {
     if (chip->poll) {
         u32 pin;
@@ -252,7 +252,7 @@ static u8 read_command(struct pic_chip *chip)
     return chip->read_isr ? chip->isr : chip->irr;
 }
 
-static void chip_access(struct pic_chip *chip, u64 offset, bool write, u64 *value)
+static void chip_access(struct vpic_chip *chip, u64 offset, bool write, u64 *value)
 {
     u8 byte = (u8)*value;
 
@@ -271,7 +271,7 @@ static void chip_access(struct pic_chip *chip, u64 offset, bool write, u64 *valu
 
 static void master_access(void *device, u64 offset, u8 size, bool write, u64 *value)
 {
-    struct pic *pic = device;
+    struct vpic *pic = device;
     u64 flags = spin_lock(&pic->lock);
 
     (void)size;
@@ -281,7 +281,7 @@ static void master_access(void *device, u64 offset, u8 size, bool write, u64 *va
 
 static void slave_access(void *device, u64 offset, u8 size, bool write, u64 *value)
 {
-    struct pic *pic = device;
+    struct vpic *pic = device;
     u64 flags = spin_lock(&pic->lock);
 
     (void)size;
@@ -292,9 +292,9 @@ static void slave_access(void *device, u64 offset, u8 size, bool write, u64 *val
 static void elcr_access(void *device, u64 offset, u8 size, bool write, u64 *value)
 {
     static const u8 edge_only[2] = {MASTER_EDGE_ONLY, SLAVE_EDGE_ONLY};
-    struct pic *pic = device;
+    struct vpic *pic = device;
     u64 flags = spin_lock(&pic->lock);
-    struct pic_chip *chip = &pic->chip[offset & 1];
+    struct vpic_chip *chip = &pic->chip[offset & 1];
 
     (void)size;
     if (write) {
@@ -306,7 +306,7 @@ static void elcr_access(void *device, u64 offset, u8 size, bool write, u64 *valu
     finish(pic, flags);
 }
 
-void pic_init(struct pic *pic, void (*changed)(void *ctx, bool level), void *ctx)
+void vpic_init(struct vpic *pic, void (*changed)(void *ctx, bool level), void *ctx)
 {
     memset(pic, 0, sizeof(*pic));
     pic->changed = changed;
@@ -317,7 +317,7 @@ void pic_init(struct pic *pic, void (*changed)(void *ctx, bool level), void *ctx
     }
 }
 
-int pic_attach(struct pic *pic, struct bus *pio)
+int vpic_attach(struct vpic *pic, struct bus *pio)
 {
     const struct bus_range ranges[] = {
         {PIC_MASTER_PORT, 2, 1, master_access, pic},

@@ -7,7 +7,7 @@
 #define PIC_PINS 16U
 
 /* One 8259A. */
-struct pic_chip {
+struct vpic_chip {
     u8 irr;        /* requests seen */
     u8 isr;        /* in service */
     u8 imr;        /* masked */
@@ -25,23 +25,23 @@ struct pic_chip {
     bool special_nested;
 };
 
-struct pic {
+struct vpic {
     struct spinlock lock; /* protects everything below */
-    struct pic_chip chip[2]; /* master, slave (on master pin 2) */
+    struct vpic_chip chip[2]; /* master, slave (on master pin 2) */
     bool output;             /* the INTR wire to the CPU; also read without the lock as a hint */
     void (*changed)(void *ctx, bool level); /* the INTR wire rose or fell; called without the lock */
     void *ctx;
 };
 
-/* Power-on state. changed/ctx: see struct pic. */
-void pic_init(struct pic *pic, void (*changed)(void *ctx, bool level), void *ctx);
+/* Power-on state. changed/ctx: see struct vpic. */
+void vpic_init(struct vpic *pic, void (*changed)(void *ctx, bool level), void *ctx);
 
 /* Claim ports 20h-21h, A0h-A1h and 4D0h-4D1h. 0 or bus_add()'s error. */
-MUST_CHECK int pic_attach(struct pic *pic, struct bus *pio);
+MUST_CHECK int vpic_attach(struct vpic *pic, struct bus *pio);
 
 /* Drive pin 0..15; the signature fits struct irqline. Any CPU, any context but NMI. */
-void pic_set_pin(void *arg, u32 pin, bool level);
+void vpic_set_pin(void *arg, u32 pin, bool level);
 
 /* INTA: the vector of the highest-priority request; a spurious one (pin 7) when it went away. false when the INTR wire
  * is low. */
-bool pic_acknowledge(struct pic *pic, u8 *vector);
+bool vpic_acknowledge(struct vpic *pic, u8 *vector);

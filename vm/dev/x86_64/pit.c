@@ -37,22 +37,22 @@ static u64 clocks_to_ns(u64 clocks)
     return clocks / PIT_HZ * NS_PER_SEC + (clocks % PIT_HZ * NS_PER_SEC + PIT_HZ - 1) / PIT_HZ;
 }
 
-static bool periodic(const struct pit_channel *ch)
+static bool periodic(const struct vpit_channel *ch)
 {
     return ch->mode == MODE_RATE || ch->mode == MODE_SQUARE;
 }
 
-static bool gate_starts(const struct pit_channel *ch)
+static bool gate_starts(const struct vpit_channel *ch)
 {
     return ch->mode == MODE_ONE_SHOT || ch->mode == MODE_HARD_STROBE;
 }
 
-static u64 elapsed(const struct pit_channel *ch, u64 now)
+static u64 elapsed(const struct vpit_channel *ch, u64 now)
 {
     return ch->running && now > ch->start_ns ? ns_to_clocks(now - ch->start_ns) : 0;
 }
 
-static u16 count_now(const struct pit_channel *ch, u64 now)
+static u16 count_now(const struct vpit_channel *ch, u64 now)
 {
     u64 gone = elapsed(ch, now);
     u32 wrap = ch->bcd ? 10000U : 65536U;
@@ -72,7 +72,7 @@ static u16 count_now(const struct pit_channel *ch, u64 now)
     return (u16)(count / 1000 % 10 << 12 | count / 100 % 10 << 8 | count / 10 % 10 << 4 | count % 10);
 }
 
-static bool output_now(const struct pit_channel *ch, u64 now)
+static bool output_now(const struct vpit_channel *ch, u64 now)
 {
     u64 gone = elapsed(ch, now);
 
@@ -91,9 +91,9 @@ static bool output_now(const struct pit_channel *ch, u64 now)
 }
 
 /* Choose channel 0's next rising edge. Called with the lock held. */
-static void schedule(struct pit *pit, u64 now)
+static void schedule(struct vpit *pit, u64 now)
 {
-    struct pit_channel *ch = &pit->channel[0];
+    struct vpit_channel *ch = &pit->channel[0];
 
     if (!ch->running || pit->stopped) {
         return;
@@ -110,7 +110,7 @@ static void schedule(struct pit *pit, u64 now)
 
 static void fire(struct timer *timer)
 {
-    struct pit *pit = timer->arg;
+    struct vpit *pit = timer->arg;
     u64 flags = spin_lock(&pit->lock);
     struct irqline irq = pit->irq;
     bool due = pit->channel[0].running && !pit->stopped && time_now_ns() >= pit->next_edge_ns;
@@ -125,7 +125,7 @@ static void fire(struct timer *timer)
     }
 }
 
-static u32 reload_value(const struct pit_channel *ch, u16 raw)
+static u32 reload_value(const struct vpit_channel *ch, u16 raw)
 {
     u32 value = raw;
 
@@ -139,9 +139,9 @@ static u32 reload_value(const struct pit_channel *ch, u16 raw)
     return periodic(ch) && value == 1 ? 2 : value;
 }
 
-static void load(struct pit *pit, u32 index, u16 raw)
+static void load(struct vpit *pit, u32 index, u16 raw)
 {
-    struct pit_channel *ch = &pit->channel[index];
+    struct vpit_channel *ch = &pit->channel[index];
     u64 now = time_now_ns();
 
     ch->reload = reload_value(ch, raw);
@@ -152,9 +152,9 @@ static void load(struct pit *pit, u32 index, u16 raw)
     }
 }
 
-static void write_counter(struct pit *pit, u32 index, u8 byte)
+static void write_counter(struct vpit *pit, u32 index, u8 byte)
 {
-    struct pit_channel *ch = &pit->channel[index];
+    struct vpit_channel *ch = &pit->channel[index];
 
     if (ch->access == ACCESS_LOW) {
         load(pit, index, byte);
@@ -169,7 +169,7 @@ static void write_counter(struct pit *pit, u32 index, u8 byte)
     }
 }
 
-static u8 read_counter(struct pit_channel *ch)
+static u8 read_counter(struct vpit_channel *ch)
 {
     if (ch->status_latched) {
         ch->status_latched = false;
@@ -187,7 +187,7 @@ static u8 read_counter(struct pit_channel *ch)
     return (u8)(high ? count >> 8 : count);
 }
 
-static void latch_count(struct pit_channel *ch)
+static void latch_count(struct vpit_channel *ch)
 {
     if (!ch->latched) {
         ch->latch = count_now(ch, time_now_ns());
@@ -195,7 +195,7 @@ static void latch_count(struct pit_channel *ch)
     }
 }
 
-static void latch_status(struct pit_channel *ch)
+static void latch_status(struct vpit_channel *ch)
 {
     if (ch->status_latched) {
         return;
@@ -206,7 +206,7 @@ static void latch_status(struct pit_channel *ch)
     ch->status_latched = true;
 }
 
-static void read_back(struct pit *pit, u8 command)
+static void read_back(struct vpit *pit, u8 command)
 {
     for (u32 i = 0; i < 3; i++) {
         if ((command & BIT32(i + 1)) == 0) {
@@ -221,7 +221,7 @@ static void read_back(struct pit *pit, u8 command)
     }
 }
 
-static void write_control(struct pit *pit, u8 command)
+static void write_control(struct vpit *pit, u8 command)
 {
     u32 index = (u32)FIELD_GET(CONTROL_CHANNEL, command);
     u8 access = (u8)FIELD_GET(CONTROL_ACCESS, command);
@@ -230,7 +230,7 @@ static void write_control(struct pit *pit, u8 command)
         read_back(pit, command);
         return;
     }
-    struct pit_channel *ch = &pit->channel[index];
+    struct vpit_channel *ch = &pit->channel[index];
     if (access == 0) {
         latch_count(ch);
         return;
@@ -247,7 +247,7 @@ static void write_control(struct pit *pit, u8 command)
 
 static void counter_access(void *device, u64 offset, u8 size, bool write, u64 *value)
 {
-    struct pit *pit = device;
+    struct vpit *pit = device;
     u64 flags = spin_lock(&pit->lock);
 
     (void)size;
@@ -265,7 +265,7 @@ static void counter_access(void *device, u64 offset, u8 size, bool write, u64 *v
     spin_unlock(&pit->lock, flags);
 }
 
-static void set_gate2(struct pit_channel *ch, bool gate)
+static void set_gate2(struct vpit_channel *ch, bool gate)
 {
     if (gate && !ch->gate && ch->reload != 0) {
         ch->start_ns = time_now_ns();
@@ -278,9 +278,9 @@ static void set_gate2(struct pit_channel *ch, bool gate)
 
 static void system_control_access(void *device, u64 offset, u8 size, bool write, u64 *value)
 {
-    struct pit *pit = device;
+    struct vpit *pit = device;
     u64 flags = spin_lock(&pit->lock);
-    struct pit_channel *ch = &pit->channel[2];
+    struct vpit_channel *ch = &pit->channel[2];
     u64 now = time_now_ns();
 
     (void)offset;
@@ -295,7 +295,7 @@ static void system_control_access(void *device, u64 offset, u8 size, bool write,
     spin_unlock(&pit->lock, flags);
 }
 
-void pit_init(struct pit *pit, const struct irqline *irq)
+void vpit_init(struct vpit *pit, const struct irqline *irq)
 {
     memset(pit, 0, sizeof(*pit));
     pit->irq = *irq;
@@ -307,7 +307,7 @@ void pit_init(struct pit *pit, const struct irqline *irq)
     }
 }
 
-int pit_attach(struct pit *pit, struct bus *pio)
+int vpit_attach(struct vpit *pit, struct bus *pio)
 {
     const struct bus_range counters = {PIT_PORT, 4, 1, counter_access, pit};
     const struct bus_range control = {SYSTEM_CONTROL_PORT, 1, 1, system_control_access, pit};
@@ -316,7 +316,7 @@ int pit_attach(struct pit *pit, struct bus *pio)
     return rc != 0 ? rc : bus_add(pio, &control);
 }
 
-void pit_stop(struct pit *pit)
+void vpit_stop(struct vpit *pit)
 {
     u64 flags = spin_lock(&pit->lock);
 

@@ -8,7 +8,7 @@
 
 #define PIT_HZ 1193182ULL
 
-struct pit_channel {
+struct vpit_channel {
     u64 start_ns;    /* when the count was loaded, or the gate rose */
     u32 reload;      /* 1..65536 (BCD: ..10000) */
     u16 latch;
@@ -22,9 +22,9 @@ struct pit_channel {
     bool read_high, write_high; /* the flip-flops */
 };
 
-struct pit {
+struct vpit {
     struct spinlock lock; /* protects everything below */
-    struct pit_channel channel[3];
+    struct vpit_channel channel[3];
     bool speaker;         /* port 61h bit 1 */
     bool stopped;
     u64 next_edge_ns;     /* of channel 0 */
@@ -32,10 +32,10 @@ struct pit {
     struct irqline irq;
 };
 
-void pit_init(struct pit *pit, const struct irqline *irq);
+void vpit_init(struct vpit *pit, const struct irqline *irq);
 
 /* Claim ports 40h-43h and 61h. 0 or bus_add()'s error. */
-MUST_CHECK int pit_attach(struct pit *pit, struct bus *pio);
+MUST_CHECK int vpit_attach(struct vpit *pit, struct bus *pio);
 
 /* No interrupt comes after this returns. Not with the PIT's lock held; task context. */
-void pit_stop(struct pit *pit);
+void vpit_stop(struct vpit *pit);

@@ -52,22 +52,22 @@ static u64 seconds_from_civil(const struct civil *c)
     return days * 86400 + c->hour * 3600ULL + c->minute * 60ULL + c->second;
 }
 
-static u8 encode(const struct rtc *rtc, u32 value)
+static u8 encode(const struct vrtc *rtc, u32 value)
 {
     return (u8)((rtc->cmos[REG_B] & REG_B_BINARY) != 0 ? value : value / 10 % 10 << 4 | value % 10);
 }
 
-static u32 decode(const struct rtc *rtc, u8 value)
+static u32 decode(const struct vrtc *rtc, u8 value)
 {
     return (rtc->cmos[REG_B] & REG_B_BINARY) != 0 ? value : (value >> 4) * 10U + (value & 15U);
 }
 
-static u64 guest_seconds(const struct rtc *rtc)
+static u64 guest_seconds(const struct vrtc *rtc)
 {
     return (u64)((s64)time_wall_seconds() + rtc->offset_s);
 }
 
-static u8 encode_hour(const struct rtc *rtc, u32 hour)
+static u8 encode_hour(const struct vrtc *rtc, u32 hour)
 {
     if ((rtc->cmos[REG_B] & REG_B_24H) != 0) {
         return encode(rtc, hour);
@@ -76,7 +76,7 @@ static u8 encode_hour(const struct rtc *rtc, u32 hour)
 }
 
 /* The time registers as they stand now. */
-static void refresh(struct rtc *rtc)
+static void refresh(struct vrtc *rtc)
 {
     struct civil now;
 
@@ -95,7 +95,7 @@ static void refresh(struct rtc *rtc)
 }
 
 /* Software finished setting the clock: keep the difference to the host's. Nonsense (month 0) is bounded, not refused. */
-static void commit(struct rtc *rtc)
+static void commit(struct vrtc *rtc)
 {
     u8 hours = rtc->cmos[REG_HOURS];
     struct civil set = {
@@ -114,7 +114,7 @@ static void commit(struct rtc *rtc)
     rtc->offset_s = (s64)seconds_from_civil(&set) - (s64)time_wall_seconds();
 }
 
-static void write_register(struct rtc *rtc, u8 value)
+static void write_register(struct vrtc *rtc, u8 value)
 {
     u8 reg = rtc->index;
 
@@ -146,9 +146,9 @@ static void write_register(struct rtc *rtc, u8 value)
     }
 }
 
-static void rtc_access(void *device, u64 offset, u8 size, bool write, u64 *value)
+static void vrtc_access(void *device, u64 offset, u8 size, bool write, u64 *value)
 {
-    struct rtc *rtc = device;
+    struct vrtc *rtc = device;
     u64 flags = spin_lock(&rtc->lock);
 
     (void)size;
@@ -173,7 +173,7 @@ static void put16(u8 *at, u64 value)
     at[1] = (u8)(value >> 8);
 }
 
-void rtc_init(struct rtc *rtc, u64 low_bytes, u64 high_bytes)
+void vrtc_init(struct vrtc *rtc, u64 low_bytes, u64 high_bytes)
 {
     u64 extended = low_bytes > MIB(1) ? (low_bytes - MIB(1)) / KIB(1) : 0;
     u64 above_16m = low_bytes > MIB(16) ? (low_bytes - MIB(16)) / KIB(64) : 0;
@@ -190,9 +190,9 @@ void rtc_init(struct rtc *rtc, u64 low_bytes, u64 high_bytes)
     rtc->cmos[CMOS_ABOVE_4G + 2] = (u8)(high_bytes / KIB(64) >> 16);
 }
 
-int rtc_attach(struct rtc *rtc, struct bus *pio)
+int vrtc_attach(struct vrtc *rtc, struct bus *pio)
 {
-    const struct bus_range range = {RTC_PORT, 2, 1, rtc_access, rtc};
+    const struct bus_range range = {RTC_PORT, 2, 1, vrtc_access, rtc};
 
     return bus_add(pio, &range);
 }

@@ -5,7 +5,7 @@
 
 #define RTC_CMOS_SIZE 128U
 
-struct rtc {
+struct vrtc {
     struct spinlock lock; /* protects everything below */
     u8 index;             /* the register that port 71h shows */
     u8 cmos[RTC_CMOS_SIZE];
@@ -13,7 +13,7 @@ struct rtc {
 };
 
 /* low_bytes and high_bytes: the VM's RAM below and above 4 GiB, told where PC firmware tells it. */
-void rtc_init(struct rtc *rtc, u64 low_bytes, u64 high_bytes);
+void vrtc_init(struct vrtc *rtc, u64 low_bytes, u64 high_bytes);
 
 /* Claim ports 70h-71h. 0 or bus_add()'s error. */
-MUST_CHECK int rtc_attach(struct rtc *rtc, struct bus *pio);
+MUST_CHECK int vrtc_attach(struct vrtc *rtc, struct bus *pio);
