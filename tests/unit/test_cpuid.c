@@ -1,4 +1,4 @@
-/* units: tests/unit/x86_fake.c vcpu/x86_64/cpuid.c vcpu/x86_64/regs.c vcpu/x86_64/event.c */
+/* units: tests/unit/x86_fake.c vcpu/x86_64/cpuid.c vcpu/x86_64/regs.c vcpu/x86_64/event.c vcpu/x86_64/chip.c */
 /* The CPUID allow-list over a CPU that has every bit: what must be hidden, forced, computed. */
 #include "tests/unit/host.h"
 #include "kernel/x86_64/regs.h"
@@ -56,7 +56,7 @@ static void bits_hidden_and_kept(void **state)
 
 static void unlisted_leaves_are_zero(void **state)
 {
-    static const u32 leaves[] = {3, 5, 6, 8, 9, 0xA, 0xB, 0xC, 0xE, 0xF, 0x10, 0x12, 0x14, 0x17, 0x1F, 0x20, 0x1000,
+    static const u32 leaves[] = {3, 5, 6, 8, 9, 0xA, 0xC, 0xE, 0xF, 0x10, 0x12, 0x14, 0x17, 0x1F, 0x20, 0x1000,
         0x40000002, 0x400000FF, 0x40000102, 0x80000009, 0x8000000A, 0x8000001D, 0x8000001E, 0x8000001F, 0x80000100,
         0xC0000000, 0xFFFFFFFF};
 
@@ -165,6 +165,28 @@ static void one_core(void **state)
     assert_int_equal(ask(4, 0).eax >> 14, 0); /* threads and cores */
     assert_int_equal((ask(1, 0).ebx >> 16) & 0xFF, 1);
     assert_int_equal(ask(0x80000008, 0).ecx, 0);
+    assert_int_equal(ask(0xB, 0).ebx, 1);
+    assert_int_equal(ask(0xB, 1).ebx, 1);
+    assert_int_equal(ask(0xB, 1).eax, 0);
+}
+
+/* Six cores of one package: ids take three bits, in every leaf that says so (SDM Vol. 2 CPUID 1, 4, 0BH; APM 80000008). */
+static void six_cores(void **state)
+{
+    (void)state;
+    fake_v.config.cpu_count = 6;
+    fake_v.config.id = 4;
+    assert_int_equal((ask(1, 0).ebx >> 16) & 0xFF, 6);
+    assert_true((ask(1, 0).edx & BIT32(28)) != 0);
+    assert_int_equal(ask(0xB, 0).ecx, 0x100);
+    assert_int_equal(ask(0xB, 1).eax, 3);
+    assert_int_equal(ask(0xB, 1).ebx, 6);
+    assert_int_equal(ask(0xB, 1).ecx, 0x201);
+    assert_int_equal(ask(0xB, 1).edx, 4);
+    assert_int_equal(ask(0x80000008, 0).ecx, 5 | 3 << 12);
+    assert_true((ask(0x80000001, 0).ecx & BIT32(1)) != 0);
+    fake_v.config.cpu_count = 0;
+    fake_v.config.id = 0;
 }
 
 int main(void)
@@ -179,6 +201,7 @@ int main(void)
         cmocka_unit_test_setup(address_width_is_what_stage_2_can, fake_setup),
         cmocka_unit_test_setup(xsave_sizes_follow_xcr0, fake_setup),
         cmocka_unit_test_setup(one_core, fake_setup),
+        cmocka_unit_test_setup(six_cores, fake_setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-/* units: tests/unit/x86_fake.c vcpu/x86_64/msr.c vcpu/x86_64/msr_memtype.c vcpu/x86_64/cr.c vcpu/x86_64/cpuid.c vcpu/x86_64/regs.c vcpu/x86_64/event.c */
+/* units: tests/unit/x86_fake.c vcpu/x86_64/msr.c vcpu/x86_64/msr_memtype.c vcpu/x86_64/cr.c vcpu/x86_64/cpuid.c vcpu/x86_64/regs.c vcpu/x86_64/event.c vcpu/x86_64/chip.c */
 /* The MSR table: who is listed, which values are refused, and what a guest that tries everything can do. */
 #include "tests/unit/host.h"
 #include "kernel/lib/errno.h"
@@ -104,8 +104,7 @@ static void values_are_checked(void **state)
         {MSR_IA32_FS_BASE, 0x1000, true}, {MSR_IA32_GS_BASE, 0x0001000000000000ULL, false},
         {MSR_IA32_KERNEL_GS_BASE, 0x0001000000000000ULL, false}, {MSR_IA32_FMASK, 0x47700, true},
         {MSR_IA32_TSC_AUX, 0xFFFFFFFF, true}, {MSR_IA32_TSC_AUX, 0x100000000ULL, false},
-        {MSR_IA32_APIC_BASE, 0xFEE00100, true}, {MSR_IA32_APIC_BASE, 0xFEE00900, true},
-        {MSR_IA32_APIC_BASE, 0xFEE00D00, false}, {MSR_IA32_APIC_BASE, 0x10000FEE00900ULL, false},
+        {MSR_IA32_APIC_BASE, 0xFEE00900, false}, {MSR_IA32_TSC_DEADLINE, 1, false}, /* no interrupt chip here */
         {MSR_IA32_DEBUGCTL, 0, true}, {MSR_IA32_DEBUGCTL, 1, false}, {MSR_IA32_BIOS_SIGN_ID, 7, true},
         {MSR_IA32_MTRRCAP, 0x508, false}, {MSR_IA32_MCG_STATUS, 0, true}, {MSR_IA32_MCG_STATUS, 1, false},
         {MSR_IA32_MTRR_DEF_TYPE, 0xC06, true}, {MSR_IA32_MTRR_DEF_TYPE, 0xC02, false},
@@ -167,11 +166,31 @@ static void tsc_write_moves_the_offset(void **state)
     assert_int_equal(fake_log.time_offsets, 1);
 }
 
-static void bsp_is_not_the_guests_to_say(void **state)
+static int chip_sysreg(void *chip, struct vcpu *v, u32 reg, bool write, u64 *value)
 {
+    u64 *kept = chip;
+
+    (void)v;
+    if (reg != MSR_IA32_APIC_BASE && reg != MSR_IA32_X2APIC_FIRST + 8) {
+        return -E_NOENT;
+    }
+    *(write ? kept : value) = write ? *value : *kept;
+    return 0;
+}
+
+static void chip_answers_its_own_registers(void **state)
+{
+    static const struct irqchip_ops ops = {.sysreg = chip_sysreg};
+    u64 kept = 0x1234;
+
     (void)state;
-    assert_int_equal(writes(MSR_IA32_APIC_BASE, 0xFEE00000), 0);
-    assert_true(value_of(MSR_IA32_APIC_BASE) == 0xFEE00100);
+    fake_v.config.chip_ops = &ops;
+    fake_v.config.chip = &kept;
+    assert_true(value_of(MSR_IA32_APIC_BASE) == 0x1234);
+    assert_int_equal(writes(MSR_IA32_X2APIC_FIRST + 8, 0x20), 0);
+    assert_true(kept == 0x20);
+    assert_int_equal(writes(MSR_IA32_X2APIC_FIRST + 9, 0), -E_GUEST);
+    fake_v.config.chip_ops = NULL;
 }
 
 static void log_is_bounded(void **state)
@@ -215,7 +234,7 @@ int main(void)
         cmocka_unit_test_setup(values_are_checked, fake_setup),
         cmocka_unit_test_setup(each_register_is_its_own, fake_setup),
         cmocka_unit_test_setup(tsc_write_moves_the_offset, fake_setup),
-        cmocka_unit_test_setup(bsp_is_not_the_guests_to_say, fake_setup),
+        cmocka_unit_test_setup(chip_answers_its_own_registers, fake_setup),
         cmocka_unit_test_setup(log_is_bounded, fake_setup),
         cmocka_unit_test_setup(passthrough_registers_are_listed, fake_setup),
     };

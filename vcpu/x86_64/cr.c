@@ -154,16 +154,6 @@ int x86_cr4_write(struct vcpu *v, u64 value)
     return commit(v, &p, (changed & CR4_RELOADS_PDPTE) != 0, (changed & CR4_FLUSHES) != 0);
 }
 
-int x86_chip_sysreg(struct vcpu *v, u32 reg, bool write, u64 *value)
-{
-    const struct irqchip_ops *chip = v->config.chip_ops;
-
-    if (chip == NULL || chip->sysreg == NULL) {
-        return -E_GUEST;
-    }
-    return chip->sysreg(v->config.chip, v, reg, write, value) == 0 ? 0 : -E_GUEST;
-}
-
 u64 x86_cr8_read(struct vcpu *v)
 {
     u64 value = v->arch.cr8;
