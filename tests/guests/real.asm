@@ -112,6 +112,30 @@ after:
 .called:
     cmp eax, 7 ; R8 and R9 are zero from the start
     CHECK "hypercall"
+    smsw ax
+    or al, 1
+    lmsw ax ; as the 286 did it
+    smsw bx
+    xor ax, ax
+    lmsw ax ; PE stays
+    mov eax, cr0
+    mov cl, al
+    and al, 0xF0
+    mov cr0, eax
+    mov eax, cr0
+    and bl, cl
+    xor bl, 1
+    and al, 1
+    or al, bl
+    test al, 1
+    CHECK "lmsw"
+    mov eax, cr0
+    or al, 8
+    mov cr0, eax
+    clts
+    mov eax, cr0
+    test al, 8
+    CHECK "clts"
     mov si, done
 .line:
     lodsb

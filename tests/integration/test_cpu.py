@@ -43,7 +43,7 @@ def test_instructions_and_hypercalls(machine, guest, backend):
 
 
 REAL = """cs-zero ip segments-zero flags pe-clear int-through-ivt limit-gp operand-32 address-32 a20 rep-insb rep-outsb
-hypercall""".split()
+hypercall lmsw clts""".split()
 
 
 def test_modes(machine, guest, backend):
