@@ -18,23 +18,27 @@ static bool matches_logical(const struct vlapic *lapic, u32 destination)
     return (destination ^ mine) >> 4 == 0 && (destination & mine & BIT32_RANGE(3, 0)) != 0;
 }
 
+/* An APIC that IA32_APIC_BASE switches off is not on the bus. */
 static bool matches(const struct vlapic *lapic, const struct apic_message *m)
 {
+    if ((lapic->base & APIC_BASE_EN) == 0) {
+        return false;
+    }
     if (m->destination == APIC_EVERYBODY) {
         return true;
     }
     return m->logical ? matches_logical(lapic, m->destination) : m->destination == lapic->index;
 }
 
-static void deliver(struct vlapic *lapic, const struct apic_message *m)
+/* Returns whether the APIC accepted it. */
+static bool deliver(struct vlapic *lapic, const struct apic_message *m)
 {
     struct apic_bus *bus = lapic->bus;
 
     switch (m->mode) {
     case APIC_FIXED:
     case APIC_LOWEST:
-        vlapic_post(lapic, m->vector, m->level);
-        break;
+        return vlapic_post(lapic, m->vector, m->level);
     case APIC_NMI:
         bus->nmi(bus->ctx, lapic->index);
         break;
@@ -47,28 +51,25 @@ static void deliver(struct vlapic *lapic, const struct apic_message *m)
     case APIC_SMI:      /* there is no system-management mode */
     case APIC_RESERVED:
     case APIC_EXTINT:   /* the PIC is wired to LINT0, not to a message */
-        break;
+        return false;
     }
+    return true;
 }
 
 /* One of those that match: the one of lowest priority, and among equals the next in turn. */
-static u32 send_lowest(struct apic_bus *bus, const struct apic_message *m)
+static u32 send_lowest(struct apic_bus *bus, const struct apic_message *m, const struct vlapic *except)
 {
     u32 first = __atomic_fetch_add(&bus->lowest_next, 1, __ATOMIC_RELAXED);
     struct vlapic *best = NULL;
 
     for (u32 i = 0; i < bus->count; i++) {
         struct vlapic *lapic = bus->lapic[(first + i) % bus->count];
-        bool able = matches(lapic, m) && (lapic->svr & SVR_ENABLE) != 0;
+        bool able = lapic != except && matches(lapic, m) && (lapic->svr & SVR_ENABLE) != 0;
         if (able && (best == NULL || vlapic_ppr(lapic) < vlapic_ppr(best))) {
             best = lapic;
         }
     }
-    if (best == NULL) {
-        return 0;
-    }
-    deliver(best, m);
-    return 1;
+    return best != NULL && deliver(best, m) ? 1 : 0;
 }
 
 u32 apic_bus_send(struct apic_bus *bus, const struct apic_message *m, const struct vlapic *except)
@@ -76,17 +77,16 @@ u32 apic_bus_send(struct apic_bus *bus, const struct apic_message *m, const stru
     u32 accepted = 0;
 
     if (m->mode == APIC_LOWEST) {
-        return send_lowest(bus, m);
+        return send_lowest(bus, m, except);
     }
     if (!m->logical && m->destination < bus->count) {
-        deliver(bus->lapic[m->destination], m);
-        return 1;
+        struct vlapic *lapic = bus->lapic[m->destination];
+        return matches(lapic, m) && deliver(lapic, m) ? 1 : 0;
     }
     for (u32 i = 0; i < bus->count; i++) {
         struct vlapic *lapic = bus->lapic[i];
         if (lapic != except && matches(lapic, m)) {
-            deliver(lapic, m);
-            accepted++;
+            accepted += deliver(lapic, m) ? 1 : 0;
         }
     }
     return accepted;
@@ -121,7 +121,7 @@ void vlapic_send_icr(struct vlapic *lapic)
         return;
     }
     if (shorthand == SHORTHAND_SELF) {
-        deliver(lapic, &m);
+        (void)deliver(lapic, &m);
         return;
     }
     if (shorthand != SHORTHAND_NONE) {

@@ -49,26 +49,27 @@ void vlapic_error(struct vlapic *lapic, u32 bits)
 
     (void)__atomic_fetch_or(&lapic->esr_pending, bits, __ATOMIC_SEQ_CST);
     if ((lvt & LVT_MASKED) == 0 && (lvt & VECTOR_MASK) >= VECTOR_FIRST_LEGAL) {
-        vlapic_post(lapic, (u8)(lvt & VECTOR_MASK), false);
+        (void)vlapic_post(lapic, (u8)(lvt & VECTOR_MASK), false);
     }
 }
 
 /* The trigger mode is set before the request, and the request before the CPU is told: vlapic_acknowledge() reads in the
  * opposite order. */
-void vlapic_post(struct vlapic *lapic, u8 vector, bool level)
+bool vlapic_post(struct vlapic *lapic, u8 vector, bool level)
 {
     if (!software_enabled(lapic)) {
-        return;
+        return false;
     }
     if (vector < VECTOR_FIRST_LEGAL) {
         vlapic_error(lapic, ESR_RECEIVE_ILLEGAL);
-        return;
+        return false;
     }
     if (level != test_bit(lapic->tmr, vector)) {
         level ? set_bit_atomic(lapic->tmr, vector) : clear_bit_atomic(lapic->tmr, vector);
     }
     set_bit_atomic(lapic->irr, vector);
     lapic->bus->event(lapic->bus->ctx, lapic->index);
+    return true;
 }
 
 bool vlapic_pending(const struct vlapic *lapic)

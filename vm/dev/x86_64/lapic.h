@@ -95,7 +95,7 @@ bool vlapic_acknowledge(struct vlapic *lapic, u8 *vector);
 bool vlapic_accepts_extint(const struct vlapic *lapic);
 
 /* --- inside the local APIC ------------------------------------------------------------------------------------------ */
-void vlapic_post(struct vlapic *lapic, u8 vector, bool level); /* any CPU */
+bool vlapic_post(struct vlapic *lapic, u8 vector, bool level); /* any CPU; false: refused (disabled, bad vector) */
 void vlapic_timer_init(struct vlapic *lapic);
 void vlapic_timer_start(struct vlapic *lapic, u32 initial);
 void vlapic_timer_set_divide(struct vlapic *lapic, u32 divide);
@@ -109,5 +109,6 @@ static inline bool vlapic_x2apic(const struct vlapic *lapic)
     return (lapic->base >> 10 & 3) == 3;
 }
 
-/* Deliver a message to whom it names. except: who is left out, or NULL. Any CPU. Returns how many APICs accepted it. */
+/* Deliver a message to whom it names. except: who is left out, or NULL. Any CPU. Returns how many APICs accepted it: one
+ * that is disabled, or is sent a reserved vector, does not. */
 u32 apic_bus_send(struct apic_bus *bus, const struct apic_message *message, const struct vlapic *except);

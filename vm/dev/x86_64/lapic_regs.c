@@ -89,6 +89,11 @@ static void write_icr(struct vlapic *lapic, u32 value)
     vlapic_send_icr(lapic);
 }
 
+static bool is_read_only(u32 reg)
+{
+    return reg == REG_VERSION || reg == REG_PPR || reg == REG_CURRENT || (reg >= REG_ISR && reg < REG_ESR);
+}
+
 /* false: there is no such register to write. */
 static bool write_register(struct vlapic *lapic, u32 reg, u32 value)
 {
@@ -108,7 +113,7 @@ static bool write_register(struct vlapic *lapic, u32 reg, u32 value)
     case REG_ICR_HIGH: lapic->icr = (u32)lapic->icr | ((u64)value << 32 & ICR_DESTINATION_8BIT); break;
     case REG_INITIAL: vlapic_timer_start(lapic, value); break;
     case REG_DIVIDE: vlapic_timer_set_divide(lapic, value & DIVIDE_WRITABLE); break;
-    default: return false;
+    default: return is_read_only(reg); /* ignored, and no error: the register exists */
     }
     return true;
 }
@@ -168,15 +173,15 @@ static void self_ipi(struct vlapic *lapic, u8 vector)
     if (vector < VECTOR_FIRST_LEGAL) {
         vlapic_error(lapic, ESR_SEND_ILLEGAL);
     } else {
-        vlapic_post(lapic, vector, false);
+        (void)vlapic_post(lapic, vector, false);
     }
 }
 
 static int write_msr(struct vlapic *lapic, u32 reg, u64 value)
 {
-    bool read_only = reg == REG_ID || reg == REG_LDR || reg == REG_DFR || reg == REG_ICR_HIGH;
+    bool refused = is_read_only(reg) || reg == REG_ID || reg == REG_LDR || reg == REG_DFR || reg == REG_ICR_HIGH;
 
-    if (read_only || (value & ~msr_writable(reg)) != 0) {
+    if (refused || (value & ~msr_writable(reg)) != 0) {
         return -E_GUEST;
     }
     if (reg == REG_SELF_IPI) {

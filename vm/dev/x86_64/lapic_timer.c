@@ -33,7 +33,7 @@ static void expire(struct vlapic *lapic)
     u32 lvt = READ_ONCE(lapic->lvt[LVT_TIMER]);
 
     if ((lvt & LVT_MASKED) == 0) {
-        vlapic_post(lapic, (u8)(lvt & VECTOR_MASK), false);
+        (void)vlapic_post(lapic, (u8)(lvt & VECTOR_MASK), false);
     }
 }
 
