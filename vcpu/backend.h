@@ -9,7 +9,7 @@ struct vcpu;
 
 struct vcpu_caps {
     char missing[96];    /* when probe fails: what is missing, for the refusal line */
-    char summary[160];   /* "revision=.. asids=.. levels=.. features=..", for the boot line; key=value words */
+    char summary[160];   /* "vendor=.. revision=.. asids=.. levels=.. features=..", for the boot line; key=value words */
     u32 asids;           /* address-space tags, tag 0 (the host's) included; 0 = untagged */
     u8 stage2_levels;
     u8 max_leaf_level;   /* 0 4K, 1 2M, 2 1G */

@@ -268,7 +268,7 @@ text_cpuid:      db "cpuid", 0
 text_pae:        db "pae", 0
 text_lm:         db "long-mode", 0
 text_nx:         db "nx", 0
-text_newline:    db 13, 10, 0
+text_newline:    db 13, 10, "MOTE: verdict=fail code=1", 13, 10, 0
 
 section .bss
 align 4096

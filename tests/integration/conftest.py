@@ -13,7 +13,8 @@ FAST = ["svm"]
 
 def pytest_generate_tests(metafunc):
     """A test that takes `backend` runs on every backend, or on those of its marker @pytest.mark.backends(...)."""
-    if "backend" in metafunc.fixturenames:
+    own = any("backend" in m.args[0].split(",") for m in metafunc.definition.iter_markers("parametrize"))
+    if "backend" in metafunc.fixturenames and not own:
         marker = metafunc.definition.get_closest_marker("backends")
         metafunc.parametrize("backend", marker.args if marker else ["svm", "bochs-vmx", "bochs-svm"])
 

@@ -22,6 +22,8 @@ ELF = BUILD / "mote.elf"
 # Emulator speed differs by an order of magnitude and machines are shared: time-outs are generous, counts decide.
 SLOWNESS = {"svm": 1, "svm-uefi": 2, "bochs-vmx": 4, "bochs-svm": 4}
 QEMU_STATUS_BASE = 0x10  # isa-debug-exit: status = ((0x10 + code) << 1) | 1
+# Debian's Bochs points at a VGA BIOS of another package, which may be missing; QEMU's does as well.
+VGA_BIOS = next((p for p in ("/usr/share/bochs/VGABIOS-lgpl-latest", "/usr/share/seabios/vgabios-stdvga.bin") if os.path.exists(p)), "")
 BOCHS_CPU = {"bochs-vmx": "corei7_skylake_x", "bochs-svm": "ryzen"}
 
 
@@ -33,7 +35,7 @@ class Machine:
     """One boot of Mote. Use as a context manager, or start() and close()."""
 
     def __init__(self, workdir, backend="svm", cmdline="console=com1 on-idle=exit:vm", modules=(), cpus=1, memory=512,
-                 cpu=None, elf=ELF, extra=()):
+                 cpu=None, elf=ELF, extra=(), media="cdrom"):
         self.workdir = pathlib.Path(workdir)
         self.backend = backend
         self.cmdline = cmdline
@@ -43,6 +45,7 @@ class Machine:
         self.cpu = cpu
         self.elf = elf
         self.extra = list(extra)
+        self.media = media  # QEMU: how the ISO is attached: cdrom, disk, usb
         self.output = b""
         self.process = None
         self.master = None
@@ -96,7 +99,7 @@ class Machine:
     def _start_qemu(self, iso):
         command = ["qemu-system-x86_64", "-machine", "q35", "-cpu", self.cpu or "max", "-smp", str(self.cpus),
                    "-m", str(self.memory), "-nic", "none", "-vga", "none", "-display", "none", "-monitor", "none",
-                   "-no-reboot", "-cdrom", str(iso), "-device", "isa-debug-exit,iobase=0xf4,iosize=4"]
+                   "-no-reboot", "-device", "isa-debug-exit,iobase=0xf4,iosize=4", *self._qemu_media(iso)]
         if self.backend == "svm-uefi":
             variables = self.workdir / "vars.fd"
             shutil.copyfile("/usr/share/OVMF/OVMF_VARS_4M.fd", variables)
@@ -107,6 +110,12 @@ class Machine:
         self._spawn(command + ["-serial", "stdio"], slave, slave)
         os.close(slave)
 
+    def _qemu_media(self, iso):
+        drive = f"if=none,id=boot,format=raw,file={iso}"
+        return {"cdrom": ["-cdrom", str(iso)],
+                "disk": ["-drive", drive, "-device", "ide-hd,drive=boot,bootindex=0"],
+                "usb": ["-drive", drive, "-device", "qemu-xhci", "-device", "usb-storage,drive=boot,bootindex=0"]}[self.media]
+
     def _start_bochs(self, iso):
         slave = self._open_pty()
         config = self.workdir / "bochsrc"
@@ -115,7 +124,7 @@ class Machine:
             "reset_on_triple_fault=0, ignore_bad_msrs=0",
             f"memory: guest={self.memory}, host={self.memory}",
             "romimage: file=/usr/share/bochs/BIOS-bochs-latest",
-            "vgaromimage: file=/usr/share/bochs/VGABIOS-lgpl-latest",
+            f"vgaromimage: file={VGA_BIOS}",
             "display_library: rfb, options=\"timeout=0\"",
             f"ata0-master: type=cdrom, path={iso}, status=inserted",
             "boot: cdrom",
@@ -169,6 +178,16 @@ class Machine:
     @property
     def lines(self):
         return self.text.split("\n")
+
+    @property
+    def prefixed(self):
+        """Do guest lines carry "[name] "? With one VM they do not."""
+        return sum(args.startswith("kernel") or not args for _, args in self.modules) > 1
+
+    def counts(self, vm):
+        """The numbers of the lines "count N" of the payload counter. A line that another one cut in two is shown again
+        whole, so a number may stand twice."""
+        return list(dict.fromkeys(int(n) for n in re.findall(rf"^\[{vm}\] count (\d+)$", self.text, re.MULTILINE)))
 
     def wait_for(self, pattern, timeout=60, start=0):
         """Wait until pattern (a regular expression) shows; returns the match. timeout in seconds on the fastest backend."""

@@ -5,6 +5,7 @@ build=$1
 jobs=$(nproc)
 /usr/bin/python3 tests/tools/check_tree.py
 /usr/bin/python3 tests/tools/check_wx.py "$build/mote.elf"
+/usr/bin/python3 tests/tools/check_acceptance.py
 /usr/bin/python3 tests/tools/config_reference.py --check
 sources=$(find boot kernel mm drivers vcpu vm -name '*.c' | sort)
 flags="-I. -Ikernel/x86_64 -Ivcpu/x86_64"

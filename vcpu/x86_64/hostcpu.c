@@ -1,5 +1,6 @@
 /* The real CPU behind the policy units. */
 #include "vcpu/x86_64/hostcpu.h"
+#include "kernel/lib/string.h"
 #include "kernel/time.h"
 #include "kernel/x86_64/insn.h"
 #include "kernel/x86_64/regs.h"
@@ -9,6 +10,15 @@ struct x86_cpuid hostcpu_cpuid(u32 leaf, u32 subleaf)
     struct cpuid r = cpuid_get(leaf, subleaf);
 
     return (struct x86_cpuid){r.eax, r.ebx, r.ecx, r.edx};
+}
+
+void hostcpu_vendor(char text[HOSTCPU_VENDOR_SIZE])
+{
+    struct x86_cpuid leaf = hostcpu_cpuid(0, 0);
+    u32 words[] = {leaf.ebx, leaf.edx, leaf.ecx};
+
+    memcpy(text, words, sizeof(words));
+    text[sizeof(words)] = '\0';
 }
 
 u64 hostcpu_tsc(void)

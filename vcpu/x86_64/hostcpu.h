@@ -5,6 +5,9 @@
 
 /* CPUID, all zeroes above the host's maximum of the range. */
 struct x86_cpuid hostcpu_cpuid(u32 leaf, u32 subleaf);
+/* CPUID's vendor, such as GenuineIntel. */
+#define HOSTCPU_VENDOR_SIZE 13U
+void hostcpu_vendor(char text[HOSTCPU_VENDOR_SIZE]);
 /* The time-stamp counter and its frequency as measured at boot. */
 u64 hostcpu_tsc(void);
 u64 hostcpu_tsc_hz(void);

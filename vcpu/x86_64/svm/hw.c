@@ -3,6 +3,7 @@
 #include "kernel/lib/fmt.h"
 #include "kernel/x86_64/insn.h"
 #include "kernel/x86_64/regs.h"
+#include "vcpu/x86_64/hostcpu.h"
 #include "vcpu/x86_64/svm/internal.h"
 
 static struct x86_cpuid hw_cpuid(u32 leaf)
@@ -39,7 +40,10 @@ int svm_backend_probe(struct vcpu_caps *caps)
         (void)fmt_snprintf(caps->missing, sizeof(caps->missing), "%s", missing);
         return error;
     }
-    svm_summary(&features, caps->summary, sizeof(caps->summary));
+    char vendor[HOSTCPU_VENDOR_SIZE];
+    hostcpu_vendor(vendor);
+    size_t used = (size_t)fmt_snprintf(caps->summary, sizeof(caps->summary), "vendor=%s ", vendor);
+    svm_summary(&features, caps->summary + used, sizeof(caps->summary) - used);
     caps->asids = features.asids;
     caps->stage2_levels = 4;
     caps->max_leaf_level = features.leaf_1g ? 2 : 1;

@@ -8,6 +8,7 @@
 #include "mm/frame.h"
 #include "mm/physmap.h"
 #include "mm/x86_64/pt_formats.h"
+#include "vcpu/x86_64/hostcpu.h"
 #include "vcpu/x86_64/vmx/internal.h"
 #include "vcpu/x86_64/vmx/vmx.h"
 
@@ -56,7 +57,10 @@ static int vmx_probe(struct vcpu_caps *caps)
     caps->stage2_levels = STAGE2_LEVELS;
     caps->max_leaf_level = ept_format.max_leaf_level;
     caps->phys_bits = (u8)FIELD_GET(CPUID_EXT8_EAX_PHYS_BITS_MASK, cpuid_get(CPUID_EXT_ADDRESS, 0).eax);
-    vmx_caps_summary(&vmx_caps, caps->summary, sizeof(caps->summary));
+    char vendor[HOSTCPU_VENDOR_SIZE];
+    hostcpu_vendor(vendor);
+    size_t used = (size_t)fmt_snprintf(caps->summary, sizeof(caps->summary), "vendor=%s ", vendor);
+    vmx_caps_summary(&vmx_caps, caps->summary + used, sizeof(caps->summary) - used);
     return 0;
 }
 
