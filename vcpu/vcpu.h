@@ -43,6 +43,7 @@ struct vcpu_config {
     u32 id; /* index inside the VM */
     u32 cpu_count; /* CPUs of the VM, for its topology */
     u16 frame_owner;
+    u64 counter_offset; /* the VM's time starts with this beyond the host's counter; for all its CPUs the same */
     struct cpuset affinity;
     struct pt *stage2;
     const struct vcpu_mem_ops *mem;

@@ -48,6 +48,7 @@ int vm_create_vcpus(struct vm *vm, const struct irqchip_ops *chip_ops, void *chi
 {
     struct vcpu_config config = {
         .vm_id = vm->id,
+        .counter_offset = -time_ticks(),
         .cpu_count = vm->config->vcpus,
         .frame_owner = FRAME_OWNER_VM(vm->id),
         .affinity = vm->config->pin,

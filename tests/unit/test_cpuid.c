@@ -91,11 +91,11 @@ static void signatures(void **state)
     struct x86_cpuid r = ask(0x40000000, 0);
 
     (void)state;
-    assert_int_equal(r.eax, 0x40000001);
+    assert_int_equal(r.eax, 0x40000010);
     assert_memory_equal(&r.ebx, "KVMK", 4);
     assert_memory_equal(&r.ecx, "VMKV", 4);
     assert_memory_equal(&r.edx, "M\0\0\0", 4);
-    assert_int_equal(ask(0x40000001, 0).eax, 0);
+    assert_int_equal(ask(0x40000001, 0).eax, 0x0100000B); /* clock, and no I/O delay */
     r = ask(0x40000100, 0);
     assert_int_equal(r.eax, 0x40000101);
     assert_memory_equal(&r.ebx, "Mote", 4);
@@ -116,6 +116,8 @@ static void frequencies_are_the_measured_ones(void **state)
     (void)state;
     assert_true((u64)r.ecx * r.ebx / r.eax == fake_host.tsc_hz);
     assert_int_equal(ask(0x16, 0).eax, 2300);
+    assert_int_equal(ask(0x40000010, 0).eax, 2300000);
+    assert_int_equal(ask(0x40000010, 0).ebx, 1000000);
 }
 
 static void osxsave_and_apic_id_are_the_vcpus(void **state)

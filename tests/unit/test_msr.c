@@ -1,4 +1,4 @@
-/* units: tests/unit/x86_fake.c vcpu/x86_64/msr.c vcpu/x86_64/msr_memtype.c vcpu/x86_64/cr.c vcpu/x86_64/cpuid.c vcpu/x86_64/regs.c vcpu/x86_64/event.c vcpu/x86_64/chip.c */
+/* units: tests/unit/x86_fake.c vcpu/x86_64/msr.c vcpu/x86_64/msr_memtype.c vcpu/x86_64/cr.c vcpu/x86_64/cpuid.c vcpu/x86_64/regs.c vcpu/x86_64/event.c vcpu/x86_64/chip.c vcpu/x86_64/pv_clock.c */
 /* The MSR table: who is listed, which values are refused, and what a guest that tries everything can do. */
 #include "tests/unit/host.h"
 #include "kernel/lib/errno.h"
@@ -28,7 +28,7 @@ static int writes(u32 msr, u64 value)
 static void sweep_answers_exactly_the_list(void **state)
 {
     static const struct { u32 first, last; } listed[] = {
-        {0x10, 0x10}, {0x8B, 0x8B}, {0xFE, 0xFE}, {0x174, 0x176}, {0x179, 0x17A}, {0x1D9, 0x1D9},
+        {0x10, 0x12}, {0x8B, 0x8B}, {0xFE, 0xFE}, {0x174, 0x176}, {0x179, 0x17A}, {0x1D9, 0x1D9},
         {0x200, 0x20F}, {0x250, 0x250}, {0x258, 0x259}, {0x268, 0x26F}, {0x277, 0x277}, {0x2FF, 0x2FF},
         {0xC0000080, 0xC0000084}, {0xC0000100, 0xC0000103}, {0xC0010010, 0xC0010010}, {0xC0010015, 0xC0010015},
         {0xC001001F, 0xC001001F}, {0xC0010055, 0xC0010055}, {0xC0011029, 0xC0011029},

@@ -34,6 +34,11 @@ u64 hostcpu_tsc_hz(void)
     return fake_host.tsc_hz;
 }
 
+u64 hostcpu_wall_ns(void)
+{
+    return fake_host.wall_ns;
+}
+
 void hostcpu_set_tsc_aux(u64 value)
 {
     fake_host.tsc_aux = value;
@@ -101,7 +106,17 @@ static int ram_read(void *ctx, gpa_t gpa, void *buf, size_t len)
     return 0;
 }
 
-static const struct vcpu_mem_ops mem = {.ram_read = ram_read};
+static int ram_write(void *ctx, gpa_t gpa, const void *buf, size_t len)
+{
+    (void)ctx;
+    if (!range_contains(0, sizeof(fake_ram), gpa.v, len)) {
+        return -E_FAULT;
+    }
+    memcpy(fake_ram + gpa.v, buf, len);
+    return 0;
+}
+
+static const struct vcpu_mem_ops mem = {.ram_read = ram_read, .ram_write = ram_write};
 
 void fake_host_vendor(const char *text)
 {
@@ -127,6 +142,7 @@ void fake_host_all(void)
     fake_host.extended[8].eax = 0x3928; /* 57 linear, 40 physical */
     fake_host.tsc = 1000;
     fake_host.tsc_hz = 2300000000ULL;
+    fake_host.wall_ns = 1700000000000000000ULL;
     fake_host.xcr0 = 1;
     fake_host_vendor("AuthenticAMD");
 }

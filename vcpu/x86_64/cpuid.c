@@ -4,13 +4,15 @@
 #include "kernel/x86_64/regs.h"
 #include "vcpu/x86_64/hostcpu.h"
 #include "vcpu/x86_64/policy.h"
+#include "vcpu/x86_64/pv.h"
 #include "vcpu/x86_64/x86.h"
 
 #define ALL 0xFFFFFFFFU
 #define MAX_BASIC 0x16U
 #define MAX_EXTENDED 0x80000008U
-#define MAX_HYPERVISOR 0x40000001U
+#define MAX_HYPERVISOR 0x40000010U
 #define MAX_MOTE 0x40000101U
+#define BUS_KHZ 1000000U /* the input of the local APIC's timer */
 #define LEAF_XSAVE 0xDU
 #define MOTE_INTERFACE_VERSION 1U
 /* Four characters as CPUID stores them. */
@@ -68,7 +70,7 @@
 #define XSAVE_LEGACY_BYTES 576U
 #define XSAVE_ALIGNED BIT32(1) /* ECX of a component: 64-byte aligned in the compacted form */
 
-enum fix { FIX_NONE, FIX_LEAF1, FIX_TSC, FIX_MHZ, FIX_MOTE, FIX_ADDRESS, FIX_CACHE, FIX_TOPOLOGY, FIX_CMP_LEGACY, FIX_CORES };
+enum fix { FIX_NONE, FIX_LEAF1, FIX_TSC, FIX_MHZ, FIX_KHZ, FIX_MOTE, FIX_ADDRESS, FIX_CACHE, FIX_TOPOLOGY, FIX_CMP_LEGACY, FIX_CORES };
 
 struct cpuid_row {
     u32 leaf, subleaf; /* subleaf ANY: the leaf has none */
@@ -95,7 +97,8 @@ static const struct cpuid_row rows[] = {
     {0x40000000, ANY, {0, 0, 0, 0},
      {MAX_HYPERVISOR, TEXT('K', 'V', 'M', 'K'), TEXT('V', 'M', 'K', 'V'), TEXT('M', 0, 0, 0)},
      FIX_NONE},
-    {0x40000001, ANY, {0, 0, 0, 0}, {0, 0, 0, 0}, FIX_NONE},
+    {0x40000001, ANY, {0, 0, 0, 0}, {X86_PV_FEATURES, 0, 0, 0}, FIX_NONE},
+    {0x40000010, ANY, {0, 0, 0, 0}, {0, BUS_KHZ, 0, 0}, FIX_KHZ},
     {0x40000100, ANY, {0, 0, 0, 0},
      {MAX_MOTE, TEXT('M', 'o', 't', 'e'), TEXT('M', 'o', 't', 'e'), TEXT('M', 'o', 't', 'e')},
      FIX_NONE},
@@ -128,6 +131,8 @@ static void fix_static(u8 fix, struct x86_cpuid *r)
         *r = (struct x86_cpuid){1, 10, (u32)(hz / 10), 0};
     } else if (fix == FIX_MHZ) {
         *r = (struct x86_cpuid){(u32)(hz / 1000000), (u32)(hz / 1000000), 0, 0};
+    } else if (fix == FIX_KHZ) {
+        r->eax = (u32)(hz / 1000);
     } else if (fix == FIX_MOTE) {
         r->ebx = (u32)(hz / 1000);
     } else if (fix == FIX_ADDRESS) {

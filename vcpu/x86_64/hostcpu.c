@@ -31,6 +31,11 @@ u64 hostcpu_tsc_hz(void)
     return time_ticks_hz();
 }
 
+u64 hostcpu_wall_ns(void)
+{
+    return time_wall_seconds() * NS_PER_SEC + time_now_ns() % NS_PER_SEC;
+}
+
 void hostcpu_set_tsc_aux(u64 value)
 {
     msr_write(MSR_IA32_TSC_AUX, value);

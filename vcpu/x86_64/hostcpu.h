@@ -11,6 +11,8 @@ void hostcpu_vendor(char text[HOSTCPU_VENDOR_SIZE]);
 /* The time-stamp counter and its frequency as measured at boot. */
 u64 hostcpu_tsc(void);
 u64 hostcpu_tsc_hz(void);
+/* Nanoseconds since 1970. */
+u64 hostcpu_wall_ns(void);
 /* Take effect at once for the vCPU that is loaded on this CPU. */
 void hostcpu_set_tsc_aux(u64 value);
 u64 hostcpu_get_dr(u8 index);             /* 0-3 */

@@ -6,6 +6,7 @@
 int isa_vcpu_init(struct vcpu *v)
 {
     x86_cpuid_init();
+    v->arch.tsc_offset = v->config.counter_offset;
     return x86_fpu_init(v);
 }
 
@@ -17,5 +18,6 @@ void isa_vcpu_fini(struct vcpu *v)
 void isa_vcpu_reset(struct vcpu *v)
 {
     x86_reset_regs(v);
+    v->backend->set_time_offset(v, v->arch.tsc_offset);
     x86_fpu_reset(v);
 }

@@ -6,6 +6,7 @@
 #include "vcpu/x86_64/hostcpu.h"
 #include "vcpu/x86_64/msr_memtype.h"
 #include "vcpu/x86_64/policy.h"
+#include "vcpu/x86_64/pv.h"
 #include "vcpu/x86_64/x86.h"
 
 #define HWCR_TSC_FREQ_SEL BIT(24)
@@ -76,6 +77,7 @@ static int write_tsc(struct vcpu *v, u32 msr, u64 value)
     (void)msr;
     v->arch.tsc_offset = value - hostcpu_tsc();
     v->backend->set_time_offset(v, v->arch.tsc_offset);
+    x86_pv_tsc_moved(v);
     return 0;
 }
 
@@ -205,6 +207,8 @@ static int write_tsc_aux(struct vcpu *v, u32 msr, u64 value)
 
 static const struct msr_row rows[] = {
     {MSR_IA32_TIME_STAMP_COUNTER, MSR_IA32_TIME_STAMP_COUNTER, ANY_CPU, read_tsc, write_tsc},
+    {MSR_KVM_WALL_CLOCK_OLD, MSR_KVM_WALL_CLOCK_OLD, ANY_CPU, x86_pv_read, x86_pv_write_wall},
+    {MSR_KVM_SYSTEM_TIME_OLD, MSR_KVM_SYSTEM_TIME_OLD, ANY_CPU, x86_pv_read, x86_pv_write_clock},
     {MSR_IA32_PLATFORM_ID, MSR_IA32_PLATFORM_ID, INTEL, read_zero, NULL},
     {MSR_IA32_APIC_BASE, MSR_IA32_APIC_BASE, ANY_CPU, read_chip, write_chip},
     {MSR_IA32_BIOS_SIGN_ID, MSR_IA32_BIOS_SIGN_ID, ANY_CPU, read_zero, write_ignored},
@@ -226,6 +230,8 @@ static const struct msr_row rows[] = {
     {MSR_IA32_MTRR_DEF_TYPE, MSR_IA32_MTRR_DEF_TYPE, ANY_CPU, x86_msr_read_mtrr_def, x86_msr_write_mtrr_def},
     {MSR_IA32_TSC_DEADLINE, MSR_IA32_TSC_DEADLINE, ANY_CPU, read_chip, write_chip},
     {MSR_IA32_X2APIC_FIRST, MSR_IA32_X2APIC_LAST, ANY_CPU, read_chip, write_chip},
+    {MSR_KVM_WALL_CLOCK, MSR_KVM_WALL_CLOCK, ANY_CPU, x86_pv_read, x86_pv_write_wall},
+    {MSR_KVM_SYSTEM_TIME, MSR_KVM_SYSTEM_TIME, ANY_CPU, x86_pv_read, x86_pv_write_clock},
     {MSR_IA32_EFER, MSR_IA32_EFER, ANY_CPU, read_efer, write_efer},
     {MSR_IA32_STAR, MSR_IA32_STAR, ANY_CPU, read_sys, write_sys},
     {MSR_IA32_LSTAR, MSR_IA32_CSTAR, ANY_CPU, read_sys, write_sys_address},

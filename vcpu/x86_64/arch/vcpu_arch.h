@@ -41,6 +41,12 @@ struct x86_pending_exception {
     u64 cr2; /* loaded on delivery of #PF */
 };
 
+/* Records of KVM's paravirtual interface that the guest has asked for: its MSRs. Gone with a reset. */
+struct x86_pv {
+    u64 clock, wall;
+    u32 clock_version, wall_version;
+};
+
 struct vcpu_arch {
     u64 gpr[X86_GPRS]; /* first: the entry stubs index it */
     u64 rip, rflags;
@@ -61,6 +67,7 @@ struct vcpu_arch {
     u64 misc_enable, mtrr_def_type; /* MSRs kept for the guest, no hardware behind them */
     u64 mtrr_fixed[11], mtrr_var[16];
     u64 tsc_offset;
+    struct x86_pv pv;
     void *fpu; /* XSAVE area, 64-byte aligned, owned by fpu.c */
     hpa_t fpu_pa;
     struct x86_pending_exception exception; /* to be delivered first */
