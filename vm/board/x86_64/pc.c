@@ -86,11 +86,12 @@ static void init_devices(struct vm *vm, struct pc *pc)
 {
     struct irqline vpit_pin = pc_irqchip_isa(&pc->irqchip, IRQ_PIT);
     struct irqline uart_pin = pc_irqchip_isa(&pc->irqchip, IRQ_COM1);
+    struct irqline rtc_pin = pc_irqchip_isa(&pc->irqchip, RTC_IRQ);
     struct irqline sci_pin = pc_irqchip_isa(&pc->irqchip, ACPIPM_SCI);
     u64 low = MIN(vm->config->mem_bytes, LOAD_HOLE_START);
 
     vpit_init(&pc->pit, &vpit_pin);
-    vrtc_init(&pc->rtc, low, vm->config->mem_bytes - low);
+    vrtc_init(&pc->rtc, &rtc_pin, low, vm->config->mem_bytes - low);
     vuart_init(&pc->uart, &uart_pin, transmit, vm);
     reset_ports_init(&pc->reset, reset, vm);
     pciconf_init(&pc->pci, reset_control_port, &pc->reset);
@@ -129,6 +130,7 @@ static void stop(struct vm *vm)
 
     console_close(&vm->console);
     vpit_stop(&pc->pit);
+    vrtc_stop(&pc->rtc);
     pc_irqchip_stop(&pc->irqchip);
 }
 

@@ -24,6 +24,9 @@
 #define PORT61_OUT2 BIT32(5)
 #define REFRESH_NS 15085ULL
 
+/* A period shorter than this is served at this distance: a guest may not keep its host busy with interrupts. */
+#define SHORTEST_REARM_NS 20000ULL
+
 enum { MODE_TERMINAL, MODE_ONE_SHOT, MODE_RATE, MODE_SQUARE, MODE_SOFT_STROBE, MODE_HARD_STROBE };
 
 /* Two-step products keep 64 bits exact for centuries: whole seconds first. */
@@ -105,7 +108,7 @@ static void schedule(struct vpit *pit, u64 now)
         return;
     }
     pit->next_edge_ns = ch->start_ns + clocks_to_ns(edge);
-    timer_arm(&pit->timer, pit->next_edge_ns);
+    timer_arm(&pit->timer, MAX(pit->next_edge_ns, now + SHORTEST_REARM_NS));
 }
 
 static void fire(struct timer *timer)

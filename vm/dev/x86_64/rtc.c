@@ -1,21 +1,14 @@
 #include "vm/dev/x86_64/rtc.h"
 #include "kernel/lib/string.h"
 #include "kernel/time.h"
+#include "vm/dev/x86_64/rtc_regs.h"
 
 #define RTC_PORT 0x70U
 #define INDEX_MASK GENMASK(6, 0) /* bit 7 masks NMI on a real board */
 
-enum { REG_SECONDS = 0, REG_MINUTES = 2, REG_HOURS = 4, REG_WEEKDAY = 6, REG_DAY = 7, REG_MONTH = 8, REG_YEAR = 9,
-       REG_A = 10, REG_B = 11, REG_C = 12, REG_D = 13, REG_CENTURY = 50 };
 enum { CMOS_BASE_LOW = 0x15, CMOS_EXT_LOW = 0x17, CMOS_EXT_LOW2 = 0x30, CMOS_ABOVE_16M = 0x34, CMOS_ABOVE_4G = 0x5B };
 
-#define REG_A_32KHZ 0x26U
-#define REG_A_UIP BIT32(7)
-#define REG_B_24H BIT32(1)
-#define REG_B_BINARY BIT32(2)
-#define REG_B_SET BIT32(7)
-#define REG_D_VALID BIT32(7)
-#define HOURS_PM BIT32(7)
+#define REG_A_DEFAULT 0x26U /* 32 kHz crystal, 1024 Hz */
 
 struct civil {
     u64 year;
@@ -57,14 +50,27 @@ static u8 encode(const struct vrtc *rtc, u32 value)
     return (u8)((rtc->cmos[REG_B] & REG_B_BINARY) != 0 ? value : value / 10 % 10 << 4 | value % 10);
 }
 
-static u32 decode(const struct vrtc *rtc, u8 value)
+u32 vrtc_decode(const struct vrtc *rtc, u8 value)
 {
     return (rtc->cmos[REG_B] & REG_B_BINARY) != 0 ? value : (value >> 4) * 10U + (value & 15U);
 }
 
-static u64 guest_seconds(const struct vrtc *rtc)
+/* 12-hour clocks say 12, 1, .. 11 twice a day. */
+u32 vrtc_decode_hour(const struct vrtc *rtc, u8 value)
 {
-    return (u64)((s64)time_wall_seconds() + rtc->offset_s);
+    u32 hour = vrtc_decode(rtc, value & (u8)~HOURS_PM);
+
+    if ((rtc->cmos[REG_B] & REG_B_24H) != 0) {
+        return vrtc_decode(rtc, value);
+    }
+    return hour % 12 + ((value & HOURS_PM) != 0 ? 12U : 0U);
+}
+
+u64 vrtc_seconds_at(const struct vrtc *rtc, u64 now_ns)
+{
+    u64 now = time_now_ns();
+
+    return (u64)((s64)time_wall_seconds() + rtc->offset_s) - now / NS_PER_SEC + now_ns / NS_PER_SEC;
 }
 
 static u8 encode_hour(const struct vrtc *rtc, u32 hour)
@@ -83,7 +89,7 @@ static void refresh(struct vrtc *rtc)
     if ((rtc->cmos[REG_B] & REG_B_SET) != 0) {
         return; /* software is setting the clock: the registers are its own */
     }
-    civil_from_seconds(guest_seconds(rtc), &now);
+    civil_from_seconds(vrtc_seconds_at(rtc, time_now_ns()), &now);
     rtc->cmos[REG_SECONDS] = encode(rtc, now.second);
     rtc->cmos[REG_MINUTES] = encode(rtc, now.minute);
     rtc->cmos[REG_HOURS] = encode_hour(rtc, now.hour);
@@ -97,53 +103,76 @@ static void refresh(struct vrtc *rtc)
 /* Software finished setting the clock: keep the difference to the host's. Nonsense (month 0) is bounded, not refused. */
 static void commit(struct vrtc *rtc)
 {
-    u8 hours = rtc->cmos[REG_HOURS];
     struct civil set = {
-        .year = decode(rtc, rtc->cmos[REG_CENTURY]) * 100U + decode(rtc, rtc->cmos[REG_YEAR]),
-        .month = MAX(1U, MIN(12U, decode(rtc, rtc->cmos[REG_MONTH]))),
-        .day = MAX(1U, decode(rtc, rtc->cmos[REG_DAY])),
-        .hour = decode(rtc, hours & (u8)~HOURS_PM),
-        .minute = decode(rtc, rtc->cmos[REG_MINUTES]),
-        .second = decode(rtc, rtc->cmos[REG_SECONDS]),
+        .year = vrtc_decode(rtc, rtc->cmos[REG_CENTURY]) * 100U + vrtc_decode(rtc, rtc->cmos[REG_YEAR]),
+        .month = MAX(1U, MIN(12U, vrtc_decode(rtc, rtc->cmos[REG_MONTH]))),
+        .day = MAX(1U, vrtc_decode(rtc, rtc->cmos[REG_DAY])),
+        .hour = vrtc_decode_hour(rtc, rtc->cmos[REG_HOURS]),
+        .minute = vrtc_decode(rtc, rtc->cmos[REG_MINUTES]),
+        .second = vrtc_decode(rtc, rtc->cmos[REG_SECONDS]),
     };
 
-    if ((rtc->cmos[REG_B] & REG_B_24H) == 0) {
-        set.hour = set.hour % 12 + ((hours & HOURS_PM) != 0 ? 12 : 0);
-    }
     set.year = MAX(1970U, set.year);
     rtc->offset_s = (s64)seconds_from_civil(&set) - (s64)time_wall_seconds();
+}
+
+static bool is_clock(u8 reg)
+{
+    return reg == REG_SECONDS || reg == REG_MINUTES || (reg >= REG_HOURS && reg <= REG_YEAR && reg != REG_ALARM_HOURS) ||
+           reg == REG_CENTURY;
+}
+
+static void write_b(struct vrtc *rtc, u8 value)
+{
+    bool was_setting = (rtc->cmos[REG_B] & REG_B_SET) != 0;
+    bool sets = (value & REG_B_SET) != 0;
+
+    refresh(rtc);
+    rtc->cmos[REG_B] = (u8)(sets ? value & ~REG_B_UPDATE : value); /* SET switches the update interrupt off */
+    if (was_setting && !sets) {
+        commit(rtc);
+    }
 }
 
 static void write_register(struct vrtc *rtc, u8 value)
 {
     u8 reg = rtc->index;
+    bool clock = is_clock(reg);
 
     if (reg == REG_C || reg == REG_D) {
         return; /* read-only */
     }
-    if (reg == REG_A) {
-        rtc->cmos[REG_A] = (u8)(value & (u8)~REG_A_UIP);
-        return;
-    }
-    if (reg == REG_B) {
-        bool was_setting = (rtc->cmos[REG_B] & REG_B_SET) != 0;
-        if (!was_setting) {
-            refresh(rtc);
-        }
-        rtc->cmos[REG_B] = value;
-        if (was_setting && (value & REG_B_SET) == 0) {
-            commit(rtc);
-        }
-        return;
-    }
-    bool clock = reg <= REG_YEAR || reg == REG_CENTURY;
+    vrtc_collect(rtc);
     if (clock) {
         refresh(rtc);
     }
-    rtc->cmos[reg] = value;
-    if (clock && (reg % 2 == 0 || reg >= REG_DAY) && (rtc->cmos[REG_B] & REG_B_SET) == 0) {
+    if (reg == REG_B) {
+        write_b(rtc, value);
+    } else {
+        rtc->cmos[reg] = reg == REG_A ? (u8)(value & ~REG_A_UIP) : value;
+    }
+    if (clock && (rtc->cmos[REG_B] & REG_B_SET) == 0) {
         commit(rtc);
     }
+    vrtc_settle(rtc);
+}
+
+static u8 read_register(struct vrtc *rtc)
+{
+    u8 reg = rtc->index;
+
+    refresh(rtc);
+    u8 value = rtc->cmos[reg];
+    if (reg == REG_A) {
+        value |= vrtc_update_near(rtc) ? (u8)REG_A_UIP : 0;
+    } else if (reg == REG_C) { /* reading takes the flags away */
+        vrtc_collect(rtc);
+        vrtc_settle(rtc);
+        value = rtc->cmos[REG_C];
+        rtc->cmos[REG_C] = 0;
+        vrtc_settle(rtc);
+    }
+    return value;
 }
 
 static void vrtc_access(void *device, u64 offset, u8 size, bool write, u64 *value)
@@ -161,8 +190,7 @@ static void vrtc_access(void *device, u64 offset, u8 size, bool write, u64 *valu
     } else if (write) {
         write_register(rtc, (u8)*value);
     } else {
-        refresh(rtc);
-        *value = rtc->cmos[rtc->index];
+        *value = read_register(rtc);
     }
     spin_unlock(&rtc->lock, flags);
 }
@@ -173,13 +201,14 @@ static void put16(u8 *at, u64 value)
     at[1] = (u8)(value >> 8);
 }
 
-void vrtc_init(struct vrtc *rtc, u64 low_bytes, u64 high_bytes)
+void vrtc_init(struct vrtc *rtc, const struct irqline *irq, u64 low_bytes, u64 high_bytes)
 {
     u64 extended = low_bytes > MIB(1) ? (low_bytes - MIB(1)) / KIB(1) : 0;
     u64 above_16m = low_bytes > MIB(16) ? (low_bytes - MIB(16)) / KIB(64) : 0;
 
     memset(rtc, 0, sizeof(*rtc));
-    rtc->cmos[REG_A] = REG_A_32KHZ;
+    vrtc_irq_init(rtc, irq);
+    rtc->cmos[REG_A] = REG_A_DEFAULT;
     rtc->cmos[REG_B] = REG_B_24H;
     rtc->cmos[REG_D] = REG_D_VALID;
     put16(&rtc->cmos[CMOS_BASE_LOW], MIN(low_bytes / KIB(1), 640U));
