@@ -132,7 +132,7 @@ static void check_xsetbv_rights(void)
 
 /* --- MSRs --- */
 
-#define APIC_BASE 0xFEE00100 /* no APIC is shown, so none is on */
+#define APIC_BASE 0xFEE00900 /* of the first CPU, on */
 enum cpu { BOTH, INTEL, AMD };
 struct value { u32 msr; u8 cpu; u64 value; };
 
@@ -185,7 +185,7 @@ static void check_values(void)
 struct trial { u32 msr; u8 cpu; u64 value; int vector; u64 reads; };
 
 static const struct trial trials[] = {
-    {0x1B, BOTH, 0xFEE00D00, GP, APIC_BASE}, /* no x2APIC */
+    {0x1B, BOTH, 0xFEE00500, GP, APIC_BASE}, /* x2APIC mode of an APIC that is off */
     {0x1B, BOTH, 1ULL << 50 | 0x900, GP, APIC_BASE}, {0x8B, BOTH, 0, NO_FAULT, 0}, {0xFE, BOTH, 0, GP, 0x508},
     {0x174, BOTH, 8, NO_FAULT, 8}, {0x175, BOTH, 0x7FFFFFFFF000, NO_FAULT, 0x7FFFFFFFF000},
     {0x176, BOTH, 0x123456789000, NO_FAULT, 0x123456789000}, {0x179, BOTH, 1, GP, 0}, {0x17A, BOTH, 1, GP, 0},
@@ -199,7 +199,7 @@ static const struct trial trials[] = {
     {0xC0000081, BOTH, 0x0013000800000000, NO_FAULT, 0x0013000800000000}, {0xC0000103, BOTH, 77, NO_FAULT, 77},
     {0xC0000103, BOTH, 1ULL << 32, GP, 77}, {0xC0010015, AMD, 0, NO_FAULT, 1 << 24}, {0x3A, BOTH, 5, GP, 0}, {0x480, BOTH, 0, GP, 0},
     {0xC0010114, BOTH, 0, GP, 0}, {0xC0010117, BOTH, 0x1000, GP, 0}, {0x79, BOTH, 0, GP, 0}, {0x48, BOTH, 1, GP, 0},
-    {0x49, BOTH, 1, GP, 0}, {0x6E0, BOTH, 1, GP, 0}, {0x830, BOTH, 0, GP, 0}, {0xDA0, BOTH, 1, GP, 0},
+    {0x49, BOTH, 1, GP, 0}, {0xDA0, BOTH, 1, GP, 0},
 };
 
 /* What is refused leaves the old value; of an MSR that is not there, none is to be read. */

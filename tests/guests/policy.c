@@ -24,7 +24,7 @@ struct feature { u32 leaf, reg, bit; bool set; };
 static void check_features(void)
 {
     static const struct feature rows[] = {
-        {1, ECX, 3, false}, {1, ECX, 5, false}, {1, ECX, 6, false}, {1, ECX, 21, false}, {1, ECX, 24, false},
+        {1, ECX, 3, false}, {1, ECX, 5, false}, {1, ECX, 6, false}, {1, EDX, 9, true},
         {1, ECX, 31, true}, {1, EDX, 7, false}, {1, EDX, 14, false}, {1, EDX, 0, true}, {1, EDX, 5, true},
         {1, EDX, 6, true}, {1, EDX, 15, true}, {1, EDX, 26, true}, {7, ECX, 5, false}, {7, ECX, 16, false},
         {0x80000001, ECX, 2, false}, {0x80000001, EDX, 20, true}, {0x80000001, EDX, 29, true},
@@ -253,7 +253,7 @@ static void check_msw(void)
 
 static const struct { u32 first, last; } listed[] = {
     {0x10, 0x12}, {0x1B, 0x1B}, {0x8B, 0x8B}, {0xFE, 0xFE}, {0x174, 0x176}, {0x179, 0x17A}, {0x1D9, 0x1D9}, {0x200, 0x20F},
-    {0x250, 0x250}, {0x258, 0x259}, {0x268, 0x26F}, {0x277, 0x277}, {0x2FF, 0x2FF}, {0xC0000080, 0xC0000084},
+    {0x250, 0x250}, {0x258, 0x259}, {0x268, 0x26F}, {0x277, 0x277}, {0x2FF, 0x2FF}, {0x6E0, 0x6E0}, {0xC0000080, 0xC0000084},
     {0xC0000100, 0xC0000103},
 };
 static const u32 intel[] = {0x17, 0xCE, 0x1A0};

@@ -9,25 +9,25 @@ CHECKS = {"osxsave-clear", "osxsave-set", "xcr0-all", "xcr0-hidden", "xsave-size
 EAX, EBX, ECX, EDX = range(4)
 # (leaf, subleaf, register): bits that a guest must not see, because they promise what Mote does not give.
 HIDDEN = {
-    (1, 0, ECX): {"MONITOR": 3, "VMX": 5, "SMX": 6, "EIST": 7, "TM2": 8, "PCID": 17, "x2APIC": 21, "TSC-deadline": 24, "OSXSAVE": 27},
-    (1, 0, EDX): {"MCE": 7, "APIC": 9, "MCA": 14, "DS": 21, "ACPI": 22, "HTT": 28, "TM": 29, "PBE": 31},
+    (1, 0, ECX): {"MONITOR": 3, "VMX": 5, "SMX": 6, "EIST": 7, "TM2": 8, "PCID": 17, "OSXSAVE": 27},
+    (1, 0, EDX): {"MCE": 7, "MCA": 14, "DS": 21, "ACPI": 22, "TM": 29, "PBE": 31},
     (7, 0, EBX): {"TSC_ADJUST": 1, "SGX": 2, "HLE": 4, "INVPCID": 10, "RTM": 11, "RDT-M": 12, "MPX": 14, "RDT-A": 15, "PT": 25},
     (7, 0, ECX): {"PKU": 3, "OSPKE": 4, "WAITPKG": 5, "CET_SS": 7, "LA57": 16, "ENQCMD": 29, "PKS": 31},
     (7, 0, EDX): {"UINTR": 5, "PCONFIG": 18, "CET_IBT": 20, "IBRS": 26, "STIBP": 27, "ARCH_CAPABILITIES": 29, "SSBD": 31},
     (0xD, 1, EAX): {"XSAVES": 3},
     (0x80000001, 0, ECX): {"SVM": 2, "ExtApic": 3, "OSVW": 9, "IBS": 10, "SKINIT": 12, "WDT": 13, "TOPOEXT": 22,
                            "PerfCtr": 23, "MONITORX": 29},
-    (0x80000001, 0, EDX): {"MCE": 7, "APIC": 9, "MCA": 14},
+    (0x80000001, 0, EDX): {"MCE": 7, "MCA": 14},
 }
 # Bits that every CPU with VMX or SVM and long mode has, and the hypervisor's own.
 SHOWN = {
     (1, 0, ECX): {"SSE3": 0, "CX16": 13, "XSAVE": 26, "HYPERVISOR": 31},
-    (1, 0, EDX): {"FPU": 0, "PSE": 3, "TSC": 4, "MSR": 5, "PAE": 6, "CX8": 8, "SEP": 11, "MTRR": 12, "PGE": 13, "CMOV": 15,
+    (1, 0, EDX): {"FPU": 0, "PSE": 3, "TSC": 4, "MSR": 5, "PAE": 6, "CX8": 8, "APIC": 9, "SEP": 11, "MTRR": 12, "PGE": 13, "CMOV": 15,
                   "PAT": 16, "FXSR": 24, "SSE": 25, "SSE2": 26},
     (0x80000001, 0, EDX): {"SYSCALL": 11, "NX": 20, "RDTSCP": 27, "LM": 29},
 }
 VENDOR = {"svm": b"AuthenticAMD", "bochs-svm": b"AuthenticAMD", "bochs-vmx": b"GenuineIntel"}
-LEAVES = {0, 1, 2, 4, 7, 0xD, 0x15, 0x16, 0x40000000, 0x40000001, 0x40000100, 0x40000101} | set(range(0x80000000, 0x80000009))
+LEAVES = {0, 1, 2, 4, 7, 0xB, 0xD, 0x15, 0x16, 0x40000000, 0x40000001, 0x40000010, 0x40000100, 0x40000101} | set(range(0x80000000, 0x80000009))
 
 
 def leaves_of(m, vm):
@@ -52,11 +52,14 @@ def judge(cpuid, backend, tsc_hz):
     a, b, c, d = cpuid[0, 0]
     assert a == 0x16 and text(b, d, c) == VENDOR[backend]
     assert cpuid[1, 0][EBX] >> 24 == 0 and cpuid[1, 0][EBX] >> 16 & 0xFF == 1  # APIC id, one logical processor
+    for sub, kind in ((0, 1), (1, 2)):  # one thread, one core; x2APIC id 0
+        assert cpuid[0xB, sub] == [0, 1, sub | kind << 8, 0]
     assert cpuid[0x16, 0][:3] == [tsc_hz // 1000000, tsc_hz // 1000000, 0]
     denominator, numerator, crystal, _ = cpuid[0x15, 0]
     assert abs(crystal * numerator // denominator - tsc_hz) < 100
     a, b, c, d = cpuid[0x40000000, 0]
     assert text(b, c, d) == b"KVMKVMKVM\0\0\0" and a >= 0x40000001
+    assert a < 0x40000010 or cpuid[0x40000010, 0][EAX] == tsc_hz // 1000
     a, b, c, d = cpuid[0x40000100, 0]
     assert text(b, c, d) == b"MoteMoteMote" and a >= 0x40000101
     assert cpuid[0x80000000, 0][EAX] == 0x80000008
