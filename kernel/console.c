@@ -62,7 +62,7 @@ static void emit_newline(void)
 
 static void emit_prefix(const struct console_port *port)
 {
-    if (prefixed) {
+    if (prefixed && !port->bare) {
         emit("[", 1);
         emit(port->name, strnlen(port->name, sizeof(port->name)));
         emit("] ", 2);
@@ -294,6 +294,20 @@ static void switch_focus(struct console_port *port, bool show_last)
         }
     }
     console_leave(flags);
+}
+
+size_t console_last_output(const struct console_port *port, u8 *buf, size_t size)
+{
+    u64 flags = console_enter();
+    u64 end = port->ring_head;
+    u64 kept = MIN(end, (u64)CONSOLE_RING_SIZE);
+    size_t count = (size_t)MIN(kept, (u64)size);
+
+    for (size_t i = 0; i < count; i++) {
+        buf[i] = port->ring[(end - count + i) % CONSOLE_RING_SIZE];
+    }
+    console_leave(flags);
+    return count;
 }
 
 void console_open(struct console_port *port)

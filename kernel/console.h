@@ -30,6 +30,7 @@ struct console_port {
     char name[32];
     void (*receive)(struct console_port *port, u8 byte); /* input for the VM; IRQ context */
     void *arg;
+    bool bare;                   /* no prefix: Mote's own, which is never opened, only given the focus */
     char line[CONSOLE_LINE_MAX]; /* console.c's: the unfinished line */
     u32 line_len;
     u8 escape;                   /* console.c's: inside a terminal escape sequence */
@@ -62,5 +63,9 @@ void console_put(struct console_port *port, u8 byte);
 /* One byte from a real device, IRQ context: escape commands are taken, the rest goes to the focus. */
 void console_input(u8 byte);
 
-/* A quit request (escape q) calls this; registered by kernel/init. */
+/* Requests to quit (escape q) and to enter the monitor (escape m) call these, IRQ context; registered by kernel/init. */
 void console_set_quit(void (*quit)(void));
+void console_set_monitor(void (*enter)(void));
+
+/* The last output of a port, oldest first, as far as the ring goes: copies at most size bytes. Returns how many. */
+size_t console_last_output(const struct console_port *port, u8 *buf, size_t size);

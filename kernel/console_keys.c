@@ -9,6 +9,7 @@
 static u8 escape_key = ESCAPE_DEFAULT;
 static bool escaped; /* the last byte was the escape key; only the input interrupt touches it */
 static void (*quit_handler)(void);
+static void (*monitor_handler)(void);
 
 void console_set_escape(u8 key)
 {
@@ -22,11 +23,16 @@ void console_set_quit(void (*quit)(void))
     quit_handler = quit;
 }
 
+void console_set_monitor(void (*enter)(void))
+{
+    monitor_handler = enter;
+}
+
 static void print_help(void)
 {
     char letter = (char)(escape_key + CONTROL_TO_LETTER);
 
-    log_event("console escape=^%c h=help n=next-vm 1..9=that-vm q=quit m=monitor(not-in-this-version) ^%c=send-the-key",
+    log_event("console escape=^%c h=help n=next-vm 1..9=that-vm q=quit m=monitor ^%c=send-the-key",
               letter, letter);
 }
 
@@ -47,8 +53,8 @@ static void command(u8 key)
         report_focus(console_focus_index((u32)(key - '1')));
     } else if (key == 'n') {
         report_focus(console_focus_next());
-    } else if (key == 'm') {
-        log_event("console monitor=not-in-this-version");
+    } else if (key == 'm' && monitor_handler != NULL) {
+        monitor_handler();
     } else if (key == 'q' && quit_handler != NULL) {
         quit_handler();
     } else {

@@ -254,3 +254,10 @@ void vcpu_request(struct vcpu *v, u32 requests)
         }
     }
 }
+
+void vcpu_clear_request(struct vcpu *v, u32 requests)
+{
+    if ((READ_ONCE(v->requests) & requests) != 0) {
+        (void)__atomic_fetch_and(&v->requests, ~requests, __ATOMIC_SEQ_CST);
+    }
+}

@@ -108,6 +108,8 @@ MUST_CHECK int vcpu_emulate(struct vcpu *v);
 MUST_CHECK int vcpu_translate(struct vcpu *v, gva_t va, gpa_t *out);
 /* Raise request bits and make the owner notice: kick when in guest, wake when Blocked. Any context but NMI. */
 void vcpu_request(struct vcpu *v, u32 requests);
+/* Take request bits back. Owner CPU, not in vcpu_run(). */
+void vcpu_clear_request(struct vcpu *v, u32 requests);
 /* Put the registers of `entry` (see <arch/vcpu_arch.h>) into an unbound vCPU. 0 or -E_STATE. */
 MUST_CHECK int vcpu_set_entry(struct vcpu *v, const struct vcpu_entry *entry);
 /* Log registers, control state, last exit: for crash reports. Owner CPU or stopped. Lines start with "vm=<name> ". */

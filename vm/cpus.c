@@ -1,4 +1,5 @@
 /* The CPUs of one VM among themselves: parked, started, halted. */
+#include "kernel/lib/errno.h"
 #include "vm/vm.h"
 
 static void tell(struct vm *vm, u32 cpu)
@@ -72,4 +73,69 @@ bool vm_cpu_halts(struct vm *vm, u32 cpu, bool interruptible)
         }
     }
     return true;
+}
+
+int vm_cpu_visit(struct vm *vm, u32 cpu, void (*fn)(struct vcpu *v, void *arg), void *arg)
+{
+    int rc = 0;
+
+    if (cpu >= vm->vcpu_count) {
+        return -E_RANGE;
+    }
+    u64 flags = spin_lock(&vm->lock);
+    if (vm->state != VM_RUNNING) {
+        rc = -E_STATE;
+    } else if (vm->cpus[cpu].visit != NULL) {
+        rc = -E_BUSY;
+    } else {
+        vm->cpus[cpu].visit_arg = arg;
+        __atomic_store_n(&vm->cpus[cpu].visit, fn, __ATOMIC_RELAXED); /* the lock orders */
+    }
+    spin_unlock(&vm->lock, flags);
+    if (rc == 0) {
+        tell(vm, cpu);
+    }
+    return rc;
+}
+
+void vm_cpu_receive(struct vm *vm, struct vcpu *v)
+{
+    struct vm_cpu *c = &vm->cpus[v->config.id];
+
+    if (__atomic_load_n(&c->visit, __ATOMIC_RELAXED) == NULL) {
+        return;
+    }
+    u64 flags = spin_lock(&vm->lock);
+    void (*fn)(struct vcpu *v, void *arg) = c->visit;
+    void *arg = c->visit_arg;
+    c->visit = NULL;
+    spin_unlock(&vm->lock, flags);
+    if (fn != NULL) {
+        fn(v, arg);
+    }
+}
+
+static int set_paused(struct vm *vm, bool paused)
+{
+    u64 flags = spin_lock(&vm->lock);
+    bool able = vm->state == VM_RUNNING && vm->paused != paused;
+
+    if (able) {
+        WRITE_ONCE(vm->paused, paused);
+    }
+    spin_unlock(&vm->lock, flags);
+    for (u32 i = 0; able && i < vm->vcpu_count; i++) {
+        tell(vm, i);
+    }
+    return able ? 0 : -E_STATE;
+}
+
+int vm_pause(struct vm *vm)
+{
+    return set_paused(vm, true);
+}
+
+int vm_resume(struct vm *vm)
+{
+    return set_paused(vm, false);
 }

@@ -142,6 +142,7 @@ static enum task_verdict leave(struct vcpu *v)
     if (percpu()->current_vcpu == v && vcpu_unbind(v) != 0) {
         vcpu_invalidate(v, "unbind failed");
     }
+    vm_cpu_receive(v->config.ctx, v);
     return TASK_EXIT;
 }
 
@@ -159,6 +160,8 @@ static bool obey(struct vm *vm, struct vcpu *v)
 static bool prepare(struct vm *vm, struct vcpu *v, enum task_verdict *verdict)
 {
     struct vm_cpu *cpu = &vm->cpus[v->config.id];
+    vcpu_clear_request(v, VCPU_REQ_STOP); /* whoever set it has said before what is wanted; that is looked at below */
+    vm_cpu_receive(vm, v);
     bool runs = (READ_ONCE(cpu->command) == VM_CPU_NONE && !cpu->parked) || obey(vm, v);
 
     if (READ_ONCE(vm->state) == VM_STOPPING) {
@@ -166,7 +169,7 @@ static bool prepare(struct vm *vm, struct vcpu *v, enum task_verdict *verdict)
         return false;
     }
     *verdict = TASK_BLOCK;
-    if (!runs) {
+    if (!runs || READ_ONCE(vm->paused)) {
         return false;
     }
     if (claim_cpu(v) != 0) {

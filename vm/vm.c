@@ -31,11 +31,27 @@ static void time_out(struct timer *timer)
             (unsigned long long)(vm->config->timeout_ns / NS_PER_MS));
 }
 
+static void kill_late(struct timer *timer)
+{
+    vm_stop(timer->arg, VM_END_KILL, 0, "stop=not-obeyed");
+}
+
+int vm_press_power(struct vm *vm, u64 grace_ns)
+{
+    if (READ_ONCE(vm->state) != VM_RUNNING) {
+        return -E_STATE;
+    }
+    vm->board_ops->power_button(vm);
+    timer_arm(&vm->force, time_now_ns() + grace_ns);
+    return 0;
+}
+
 int vm_init(struct vm *vm, u32 id, const struct vm_config *config)
 {
     vm->id = id;
     vm->config = config;
     timer_init(&vm->timeout, time_out, vm);
+    timer_init(&vm->force, kill_late, vm);
     (void)fmt_snprintf(vm->console.name, sizeof(vm->console.name), "%s", config->name);
     int rc = gmem_init(&vm->mem, vcpu_backend()->nested_format, FRAME_OWNER_VM(id));
     if (rc == 0) {
@@ -203,6 +219,7 @@ u32 vm_verdict(const struct vm *vm)
 void vm_destroy(struct vm *vm)
 {
     timer_cancel(&vm->timeout);
+    timer_cancel(&vm->force);
     if (vm->board_ops != NULL) {
         vm->board_ops->stop(vm);
     }

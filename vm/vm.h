@@ -23,6 +23,7 @@ enum vm_state { VM_EMPTY, VM_BUILT, VM_RUNNING, VM_STOPPING, VM_ENDED };
     X(POWEROFF, "poweroff", false, 0)      /* soft-off */                                                              \
     X(RESET, "reset", false, 0)            /* a reset port or register */                                              \
     X(HALT, "halt", false, 0)              /* halted with nothing that could wake it */                                \
+    X(KILL, "kill", false, 0)              /* the monitor, or a stop that the guest did not obey in time */            \
     X(QUIT, "quit", false, 0)              /* the user at the console */                                               \
     X(TIMEOUT, "timeout", true, 4)         /* the key timeout= */                                                      \
     X(TRIPLE_FAULT, "triple-fault", true, 1)                                                                           \
@@ -44,6 +45,7 @@ struct vm;
 struct vm_board_ops {
     void (*stop)(struct vm *vm);    /* no device timer or interrupt comes after this; task context */
     void (*destroy)(struct vm *vm); /* free the devices */
+    void (*power_button)(struct vm *vm); /* press it; any CPU */
     void (*cpu_reset)(struct vm *vm, u32 cpu); /* the interrupt chip's part of a CPU's reset; its owner, not bound */
 };
 
@@ -55,6 +57,8 @@ struct vm_cpu {
     struct vcpu_entry entry;  /* for START */
     bool parked;              /* waits for START; the owner's, read under vm->lock */
     bool halted_for_good;     /* halted with interrupts off; the owner's */
+    void (*visit)(struct vcpu *v, void *arg); /* to be called once by the owner; written under vm->lock */
+    void *visit_arg;
 };
 
 #define VM_WHY_MAX 128U
@@ -75,7 +79,9 @@ struct vm {
     u32 vcpu_count;
     u32 left; /* vCPUs that have left for good */
     struct console_port console;
+    bool paused;
     struct timer timeout;
+    struct timer force; /* a stop becomes a kill */
     const struct vm_board_ops *board_ops;
     void *board;
     enum vm_end end;
@@ -98,6 +104,17 @@ MUST_CHECK int vm_start(struct vm *vm);
 /* Ask a VM to end, from anywhere (device, timer, another CPU), any context but NMI: the first caller's reason wins.
  * format: detail for the event line, may be NULL. */
 void vm_stop(struct vm *vm, enum vm_end end, u32 code, const char *format, ...) PRINTF_LIKE(4, 5);
+
+/* Freeze a running VM at its next exit, or let it go on. Its clocks run on. 0 or -E_STATE. */
+MUST_CHECK int vm_pause(struct vm *vm);
+MUST_CHECK int vm_resume(struct vm *vm);
+
+/* Press the power button; after grace_ns the VM is killed if it still lives. 0 or -E_STATE. */
+MUST_CHECK int vm_press_power(struct vm *vm, u64 grace_ns);
+
+/* Have fn(vcpu, arg) called once on the CPU that owns it, between two entries, or when it leaves for good. 0, -E_BUSY (one
+ * waits already), -E_STATE (the VM does not run), -E_RANGE (no such CPU). */
+MUST_CHECK int vm_cpu_visit(struct vm *vm, u32 cpu, void (*fn)(struct vcpu *v, void *arg), void *arg);
 
 /* Make a CPU reset itself and wait for vm_cpu_start(). Any CPU, any context but NMI. */
 void vm_cpu_park(struct vm *vm, u32 cpu);
@@ -124,6 +141,9 @@ enum task_verdict vm_run_slice(struct task *task, u64 slice_end_ns);
 
 /* Obey the command that waits for this CPU; it is bound to none here. false: it is parked now. Its task. (cpus.c) */
 bool vm_cpu_obey(struct vm *vm, struct vcpu *v);
+
+/* Call what vm_cpu_visit() left here, if anything. Its task. (cpus.c) */
+void vm_cpu_receive(struct vm *vm, struct vcpu *v);
 
 /* Note a halt; true when no CPU of the VM can ever wake again. Its task. (cpus.c) */
 bool vm_cpu_halts(struct vm *vm, u32 cpu, bool interruptible);

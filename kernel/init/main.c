@@ -7,6 +7,7 @@
 #include "kernel/base/version.h"
 #include "kernel/console.h"
 #include "kernel/init/manager.h"
+#include "kernel/init/monitor.h"
 #include "kernel/init/setup.h"
 #include "kernel/lib/errno.h"
 #include "kernel/power.h"
@@ -112,6 +113,7 @@ static void run_system(const void *arg)
     print_banner();
     setup_print(config);
     platform_console_input();
+    monitor_init();
     manager_start(info, config);
     sched_loop();
 }

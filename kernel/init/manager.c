@@ -15,6 +15,7 @@ struct slot {
     struct vm *vm;
     bool ended;
     u32 restarts; /* so far */
+    bool again;   /* the monitor wants it restarted */
 };
 
 static struct {
@@ -24,6 +25,7 @@ static struct {
     struct task task;
     u32 verdict; /* of the VMs that ended so far: the first that did not pass */
     bool quit;   /* the user asked to leave */
+    bool (*keep)(void);
 } manager;
 
 static void note_verdict(u32 code)
@@ -122,6 +124,14 @@ static enum vm_after what_follows(struct slot *slot)
     if (vm->end == VM_END_QUIT || manager.quit) {
         return VM_AFTER_STOP;
     }
+    if (slot->again) {
+        slot->again = false;
+        slot->restarts++;
+        return VM_AFTER_RESTART;
+    }
+    if (vm->end == VM_END_KILL) {
+        return VM_AFTER_STOP;
+    }
     if (policy->after == VM_AFTER_RESTART && policy->restarts != 0 && slot->restarts++ >= policy->restarts) {
         return VM_AFTER_STOP;
     }
@@ -184,7 +194,7 @@ static enum task_verdict run(struct task *task, u64 slice_end_ns)
     if (READ_ONCE(manager.quit)) {
         stop_all();
     }
-    if (!bury_ended()) {
+    if (!bury_ended() && (manager.quit || manager.keep == NULL || !manager.keep())) {
         end_machine();
     }
     return TASK_BLOCK;
@@ -251,4 +261,47 @@ void manager_start(const struct boot_info *info, const struct mote_config *confi
     log_info("ev=boot taken-kib=%llu boot-ticks=%llu", (unsigned long long)taken,
              (unsigned long long)(time_ticks() - info->start_ticks));
     start_all();
+}
+
+u32 manager_count(void)
+{
+    return manager.config->vm_count;
+}
+
+struct manager_vm manager_get(u32 id)
+{
+    const struct slot *slot = &manager.slots[id];
+
+    return (struct manager_vm){.config = &manager.config->vms[id], .vm = slot->vm, .restarts = slot->restarts};
+}
+
+int manager_start_vm(u32 id)
+{
+    if (manager.slots[id].vm != NULL || manager.config->vms[id].bad) {
+        return -E_STATE;
+    }
+    int rc = build(id);
+    return rc == 0 ? start(id) : rc;
+}
+
+int manager_restart_vm(u32 id)
+{
+    struct slot *slot = &manager.slots[id];
+
+    if (slot->vm == NULL) {
+        return -E_STATE;
+    }
+    slot->again = true;
+    vm_stop(slot->vm, VM_END_KILL, 0, "restart=monitor");
+    return 0;
+}
+
+void manager_end(bool reboot)
+{
+    power_end(reboot ? POWER_REBOOT : POWER_OFF, manager.verdict);
+}
+
+void manager_set_keep(bool (*keep)(void))
+{
+    manager.keep = keep;
 }

@@ -3,7 +3,31 @@
 #pragma once
 #include "boot/boot_info.h"
 #include "vm/config.h"
+#include "vm/vm.h"
 
 /* Build and start every VM of config that has no error. One event line for each that fails. With a failed VM that has
  * require=1 the machine ends here. Both arguments live for ever. Boot CPU, before sched_loop(). */
 void manager_start(const struct boot_info *info, const struct mote_config *config);
+
+/* --- for the monitor: all on the boot CPU, in task context ---------------------------------------------------------- */
+
+/* A configured VM: vm is NULL while it does not live. */
+struct manager_vm {
+    const struct vm_config *config;
+    struct vm *vm;
+    u32 restarts; /* so far */
+};
+u32 manager_count(void);
+struct manager_vm manager_get(u32 id);
+
+/* Build and start a VM that does not live, from its pristine image. 0, -E_STATE (it lives), or the error already told. */
+MUST_CHECK int manager_start_vm(u32 id);
+
+/* Kill a VM and start it again from its image. 0 or -E_STATE (it does not live: start it instead). */
+MUST_CHECK int manager_restart_vm(u32 id);
+
+/* End the machine now, every VM with it. */
+NORETURN void manager_end(bool reboot);
+
+/* While keep() is true the machine does not end when its last VM has. */
+void manager_set_keep(bool (*keep)(void));

@@ -134,6 +134,13 @@ static void stop(struct vm *vm)
     pc_irqchip_stop(&pc->irqchip);
 }
 
+static void power_button(struct vm *vm)
+{
+    struct pc *pc = vm->board;
+
+    acpipm_press(&pc->pm);
+}
+
 static void cpu_reset(struct vm *vm, u32 cpu)
 {
     struct pc *pc = vm->board;
@@ -147,7 +154,7 @@ static void destroy(struct vm *vm)
     vm->board = NULL;
 }
 
-static const struct vm_board_ops pc_ops = {.stop = stop, .destroy = destroy, .cpu_reset = cpu_reset};
+static const struct vm_board_ops pc_ops = {.stop = stop, .destroy = destroy, .power_button = power_button, .cpu_reset = cpu_reset};
 
 int board_attach(struct vm *vm, const struct irqchip_ops **chip_ops, void **chip)
 {

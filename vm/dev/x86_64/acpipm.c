@@ -3,6 +3,7 @@
 #include "kernel/time.h"
 
 #define PM_TIMER_HZ 3579545ULL
+#define PM1_STATUS_PWRBTN BIT32(8)
 #define PM1_CONTROL_SCI_EN BIT32(0)
 #define PM1_CONTROL_SLP_TYP GENMASK(12, 10)
 #define PM1_CONTROL_SLP_EN BIT32(13)
@@ -63,6 +64,15 @@ static void timer_access(void *device, u64 offset, u8 size, bool write, u64 *val
     if (!write) {
         *value = timer_value() >> (offset * 8);
     }
+}
+
+void acpipm_press(struct acpipm *pm)
+{
+    u64 flags = spin_lock(&pm->lock);
+
+    pm->status |= PM1_STATUS_PWRBTN;
+    irqline_set(&pm->sci, (pm->status & pm->enable) != 0);
+    spin_unlock(&pm->lock, flags);
 }
 
 void acpipm_init(struct acpipm *pm, const struct irqline *sci, void (*power_off)(void *ctx), void *ctx)

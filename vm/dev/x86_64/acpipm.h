@@ -23,5 +23,8 @@ struct acpipm {
 
 void acpipm_init(struct acpipm *pm, const struct irqline *sci, void (*power_off)(void *ctx), void *ctx);
 
+/* The user presses the power button: the guest sees status bit 8, and an SCI if it has enabled it. Any CPU. */
+void acpipm_press(struct acpipm *pm);
+
 /* Claim the ports from ACPIPM_BASE. 0 or bus_add()'s error. */
 MUST_CHECK int acpipm_attach(struct acpipm *pm, struct bus *pio);

@@ -1,0 +1,61 @@
+#include "kernel/init/monitor_parse.h"
+#include "kernel/lib/string.h"
+
+#define NAME_SIZE 32U
+
+static bool digit(char c, u32 base, u32 *out)
+{
+    char lower = (char)(c | ' ');
+
+    if (c >= '0' && c <= '9') {
+        *out = (u32)(c - '0');
+    } else if (lower >= 'a' && lower <= 'f') {
+        *out = (u32)(lower - 'a') + 10U;
+    } else {
+        return false;
+    }
+    return *out < base;
+}
+
+bool monitor_parse_number(const char *text, u64 *value)
+{
+    u32 base = text[0] == '0' && (text[1] | ' ') == 'x' ? 16U : 10U;
+    const char *c = base == 16U ? text + 2 : text;
+    u64 sum = 0;
+    u32 d;
+
+    if (*c == '\0') {
+        return false;
+    }
+    for (; *c != '\0'; c++) {
+        if (!digit(*c, base, &d) || sum > (UINT64_MAX - d) / base) {
+            return false;
+        }
+        sum = sum * base + d;
+    }
+    *value = sum;
+    return true;
+}
+
+bool monitor_parse_vcpu(const char *text, char *name, u32 *cpu)
+{
+    size_t len = strlen(text);
+    size_t dot = len;
+    u64 number = 0;
+
+    while (dot > 0 && text[dot] != '.') {
+        dot--;
+    }
+    if (dot > 0 && monitor_parse_number(text + dot + 1, &number) && number < UINT32_MAX) {
+        len = dot;
+    } else {
+        number = 0;
+    }
+    if (len >= NAME_SIZE) {
+        return false;
+    }
+    memcpy(name, text, len);
+    name[len] = '\0';
+    *cpu = (u32)number;
+    return true;
+}
