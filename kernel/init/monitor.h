@@ -34,3 +34,14 @@ void monitor_end(void);
 
 /* Execute one line of text; also for tests. */
 void monitor_execute(char *line);
+
+/* --- for the commands' own files ------------------------------------------------------------------------------------ */
+
+struct vm;
+/* The living VM of that name, or NULL after a complaint. */
+struct vm *monitor_find_live(const char *name);
+/* "ok", or the error's text. */
+void monitor_answer(int rc);
+void monitor_run_regs(const struct monitor_args *args);
+void monitor_run_walk(const struct monitor_args *args);
+void monitor_run_mem(const struct monitor_args *args);

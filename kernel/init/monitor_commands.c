@@ -3,7 +3,6 @@
 #include "kernel/console.h"
 #include "kernel/init/manager.h"
 #include "kernel/init/monitor.h"
-#include "kernel/init/monitor_parse.h"
 #include "kernel/lib/errno.h"
 #include "kernel/lib/string.h"
 #include "kernel/smp.h"
@@ -40,7 +39,7 @@ static bool find_vm(const char *name, u32 *id)
 }
 
 /* As find_vm(), and it lives. */
-static struct vm *find_live(const char *name)
+struct vm *monitor_find_live(const char *name)
 {
     u32 id;
 
@@ -54,7 +53,7 @@ static struct vm *find_live(const char *name)
     return vm;
 }
 
-static void answer(int rc)
+void monitor_answer(int rc)
 {
     if (rc == 0) {
         monitor_print("ok\n");
@@ -175,7 +174,8 @@ static void run_cpus(const struct monitor_args *args)
             monitor_print("%s{\"cpu\":%u,\"hw_id\":%u,\"state\":\"%s\",\"ticks\":%llu}", i != 0 ? "," : "", i, cpu->hw_id, state,
                           U64(cpu->ticks));
         } else {
-            monitor_print("%-4u %-6u %-7s %10llu %s\n", i, cpu->hw_id, state, U64(cpu->ticks), task != NULL ? task->name : "idle");
+            monitor_print("%-4u %-6u %-7s %10llu %s\n", i, cpu->hw_id, state, U64(cpu->ticks),
+                          task != NULL ? task->name : "idle");
         }
     }
     monitor_print(args->json ? "]\n" : "");
@@ -203,7 +203,7 @@ static void run_start(const struct monitor_args *args)
     u32 id;
 
     if (find_vm(args->word[1], &id)) {
-        answer(manager_start_vm(id));
+        monitor_answer(manager_start_vm(id));
     }
 }
 
@@ -212,50 +212,50 @@ static void run_restart(const struct monitor_args *args)
     u32 id;
 
     if (find_vm(args->word[1], &id)) {
-        answer(manager_restart_vm(id));
+        monitor_answer(manager_restart_vm(id));
     }
 }
 
 static void run_pause(const struct monitor_args *args)
 {
-    struct vm *vm = find_live(args->word[1]);
+    struct vm *vm = monitor_find_live(args->word[1]);
 
     if (vm != NULL) {
-        answer(vm_pause(vm));
+        monitor_answer(vm_pause(vm));
     }
 }
 
 static void run_resume(const struct monitor_args *args)
 {
-    struct vm *vm = find_live(args->word[1]);
+    struct vm *vm = monitor_find_live(args->word[1]);
 
     if (vm != NULL) {
-        answer(vm_resume(vm));
+        monitor_answer(vm_resume(vm));
     }
 }
 
 static void run_stop(const struct monitor_args *args)
 {
-    struct vm *vm = find_live(args->word[1]);
+    struct vm *vm = monitor_find_live(args->word[1]);
 
     if (vm != NULL) {
-        answer(vm_press_power(vm, STOP_GRACE_NS));
+        monitor_answer(vm_press_power(vm, STOP_GRACE_NS));
     }
 }
 
 static void run_kill(const struct monitor_args *args)
 {
-    struct vm *vm = find_live(args->word[1]);
+    struct vm *vm = monitor_find_live(args->word[1]);
 
     if (vm != NULL) {
         vm_stop(vm, VM_END_KILL, 0, NULL);
-        answer(0);
+        monitor_answer(0);
     }
 }
 
 static void run_focus(const struct monitor_args *args)
 {
-    struct vm *vm = find_live(args->word[1]);
+    struct vm *vm = monitor_find_live(args->word[1]);
 
     if (vm != NULL) {
         console_set_focus(&vm->console);
@@ -265,7 +265,7 @@ static void run_focus(const struct monitor_args *args)
 static void run_log(const struct monitor_args *args)
 {
     static u8 text[4096];
-    struct vm *vm = find_live(args->word[1]);
+    struct vm *vm = monitor_find_live(args->word[1]);
 
     if (vm == NULL) {
         return;
@@ -278,110 +278,6 @@ static void run_log(const struct monitor_args *args)
         }
     }
     monitor_print("\n");
-}
-
-/* --- looking inside ---------------------------------------------------------------------------------------------------------- */
-
-static void show_regs(struct vcpu *v, void *arg)
-{
-    (void)arg;
-    vcpu_dump(v, ((struct vm *)v->config.ctx)->config->name);
-    monitor_end();
-}
-
-static void run_regs(const struct monitor_args *args)
-{
-    char name[VM_NAME_MAX];
-    u32 cpu = 0;
-
-    if (!monitor_parse_vcpu(args->word[1], name, &cpu)) {
-        monitor_print("error: usage: regs NAME[.VCPU]\n");
-        return;
-    }
-    struct vm *vm = find_live(name);
-    if (vm == NULL) {
-        return;
-    }
-    monitor_begin();
-    int rc = vm_cpu_visit(vm, cpu, show_regs, NULL);
-    if (rc != 0) {
-        monitor_end();
-        answer(rc);
-    }
-}
-
-static u64 walk_address; /* one walk at a time: the prompt waits for it */
-
-static void show_walk(struct vcpu *v, void *arg)
-{
-    gpa_t gpa;
-
-    (void)arg;
-    if (vcpu_translate(v, GVA(walk_address), &gpa) == 0) {
-        monitor_print("0x%llx -> 0x%llx\n", U64(walk_address), U64(gpa.v));
-    } else {
-        monitor_print("0x%llx is not mapped\n", U64(walk_address));
-    }
-    monitor_end();
-}
-
-static void run_walk(const struct monitor_args *args)
-{
-    struct vm *vm = find_live(args->word[1]);
-
-    if (vm == NULL || !monitor_parse_number(args->word[2], &walk_address)) {
-        monitor_print(vm == NULL ? "" : "error: not an address\n");
-        return;
-    }
-    monitor_begin();
-    int rc = vm_cpu_visit(vm, 0, show_walk, NULL);
-    if (rc != 0) {
-        monitor_end();
-        answer(rc);
-    }
-}
-
-#define MEM_MAX 4096U
-#define MEM_ROW 16U
-
-static void print_row(u64 gpa, const u8 *bytes, u64 len)
-{
-    monitor_print("%012llx ", U64(gpa));
-    for (u64 i = 0; i < MEM_ROW; i++) {
-        if (i < len) {
-            monitor_print(" %02x", bytes[i]);
-        } else {
-            monitor_print("   ");
-        }
-    }
-    monitor_print("  ");
-    for (u64 i = 0; i < len; i++) {
-        monitor_print("%c", bytes[i] >= ' ' && bytes[i] <= '~' ? bytes[i] : '.');
-    }
-    monitor_print("\n");
-}
-
-static void run_mem(const struct monitor_args *args)
-{
-    struct vm *vm = find_live(args->word[1]);
-    u8 bytes[MEM_ROW];
-    u64 gpa, len;
-
-    if (vm == NULL) {
-        return;
-    }
-    if (!monitor_parse_number(args->word[2], &gpa) || !monitor_parse_number(args->word[3], &len) || len == 0 || len > MEM_MAX) {
-        monitor_print("error: usage: mem NAME GPA LEN, LEN 1..%u\n", MEM_MAX);
-        return;
-    }
-    for (u64 at = 0; at < len; at += MEM_ROW) {
-        u64 n = MIN(len - at, (u64)MEM_ROW);
-        if (gmem_read(&vm->mem, GPA(gpa + at), bytes, n) != 0) {
-            monitor_print("%012llx  not memory\n", U64(gpa + at));
-            return;
-        }
-        print_row(gpa + at, bytes, n);
-    }
 }
 
 /* --- the rest ------------------------------------------------------------------------------------------------------------------ */
@@ -419,9 +315,9 @@ const struct monitor_command monitor_commands[] = {
     {"kill", "kill NAME", "end a VM now", 1, 1, run_kill},
     {"focus", "focus NAME", "give the console to a VM", 1, 1, run_focus},
     {"log", "log NAME", "the last output of a VM", 1, 1, run_log},
-    {"regs", "regs NAME[.VCPU]", "registers of a vCPU", 1, 1, run_regs},
-    {"mem", "mem NAME GPA LEN", "guest-physical memory", 3, 3, run_mem},
-    {"walk", "walk NAME GVA", "translate an address as vCPU 0 does now", 2, 2, run_walk},
+    {"regs", "regs NAME[.VCPU]", "registers of a vCPU", 1, 1, monitor_run_regs},
+    {"mem", "mem NAME GPA LEN", "guest-physical memory", 3, 3, monitor_run_mem},
+    {"walk", "walk NAME GVA", "translate an address as vCPU 0 does now", 2, 2, monitor_run_walk},
     {"exits", "exits [NAME] [--json]", "exits by kind", 0, 1, run_exits},
     {"frames", "frames [--json]", "physical memory", 0, 0, run_frames},
     {"cpus", "cpus [--json]", "the CPUs", 0, 0, run_cpus},

@@ -1,0 +1,108 @@
+/* Commands that look inside a VM. Registers are its owner's: they are read on the CPU that runs it, between two entries. */
+#include "kernel/init/monitor.h"
+#include "kernel/init/monitor_parse.h"
+#include "vm/vm.h"
+
+#define U64(x) ((unsigned long long)(x))
+
+static void show_regs(struct vcpu *v, void *arg)
+{
+    (void)arg;
+    vcpu_dump(v, ((struct vm *)v->config.ctx)->config->name);
+    monitor_end();
+}
+
+void monitor_run_regs(const struct monitor_args *args)
+{
+    char name[VM_NAME_MAX];
+    u32 cpu = 0;
+
+    if (!monitor_parse_vcpu(args->word[1], name, &cpu)) {
+        monitor_print("error: usage: regs NAME[.VCPU]\n");
+        return;
+    }
+    struct vm *vm = monitor_find_live(name);
+    if (vm == NULL) {
+        return;
+    }
+    monitor_begin();
+    int rc = vm_cpu_visit(vm, cpu, show_regs, NULL);
+    if (rc != 0) {
+        monitor_end();
+        monitor_answer(rc);
+    }
+}
+
+static u64 walk_address; /* one walk at a time: the prompt waits for it */
+
+static void show_walk(struct vcpu *v, void *arg)
+{
+    gpa_t gpa;
+
+    (void)arg;
+    if (vcpu_translate(v, GVA(walk_address), &gpa) == 0) {
+        monitor_print("0x%llx -> 0x%llx\n", U64(walk_address), U64(gpa.v));
+    } else {
+        monitor_print("0x%llx is not mapped\n", U64(walk_address));
+    }
+    monitor_end();
+}
+
+void monitor_run_walk(const struct monitor_args *args)
+{
+    struct vm *vm = monitor_find_live(args->word[1]);
+
+    if (vm == NULL || !monitor_parse_number(args->word[2], &walk_address)) {
+        monitor_print(vm == NULL ? "" : "error: not an address\n");
+        return;
+    }
+    monitor_begin();
+    int rc = vm_cpu_visit(vm, 0, show_walk, NULL);
+    if (rc != 0) {
+        monitor_end();
+        monitor_answer(rc);
+    }
+}
+
+#define MEM_MAX 4096U
+#define MEM_ROW 16U
+
+static void print_row(u64 gpa, const u8 *bytes, u64 len)
+{
+    monitor_print("%012llx ", U64(gpa));
+    for (u64 i = 0; i < MEM_ROW; i++) {
+        if (i < len) {
+            monitor_print(" %02x", bytes[i]);
+        } else {
+            monitor_print("   ");
+        }
+    }
+    monitor_print("  ");
+    for (u64 i = 0; i < len; i++) {
+        monitor_print("%c", bytes[i] >= ' ' && bytes[i] <= '~' ? bytes[i] : '.');
+    }
+    monitor_print("\n");
+}
+
+void monitor_run_mem(const struct monitor_args *args)
+{
+    struct vm *vm = monitor_find_live(args->word[1]);
+    u8 bytes[MEM_ROW];
+    u64 gpa, len;
+
+    if (vm == NULL) {
+        return;
+    }
+    if (!monitor_parse_number(args->word[2], &gpa) || !monitor_parse_number(args->word[3], &len) || len == 0 || len > MEM_MAX) {
+        monitor_print("error: usage: mem NAME GPA LEN, LEN 1..%u\n", MEM_MAX);
+        return;
+    }
+    for (u64 at = 0; at < len; at += MEM_ROW) {
+        u64 n = MIN(len - at, (u64)MEM_ROW);
+        if (gmem_read(&vm->mem, GPA(gpa + at), bytes, n) != 0) {
+            monitor_print("%012llx  not memory\n", U64(gpa + at));
+            return;
+        }
+        print_row(gpa + at, bytes, n);
+    }
+}
