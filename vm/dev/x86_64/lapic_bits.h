@@ -17,6 +17,8 @@
 
 #define LVT_MODE BIT32_RANGE(10, 8)
 #define LVT_POLARITY BIT32(13)
+#define LVT_STATUS BIT32(12)     /* delivery status: read-only */
+#define LVT_REMOTE_IRR BIT32(14) /* of the LINTs: read-only */
 #define LVT_TRIGGER BIT32(15)
 #define LVT_MASKED BIT32(16)
 #define LVT_TIMER_MODE BIT32_RANGE(18, 17)

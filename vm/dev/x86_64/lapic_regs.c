@@ -151,11 +151,19 @@ static int read_msr(struct vlapic *lapic, u32 reg, u64 *value)
     return 0;
 }
 
+/* An LVT's read-only bits are not reserved: systems write back what they read, or what they know from the xAPIC. */
+static u64 lvt_msr_writable(u32 index)
+{
+    bool lint = index == LVT_LINT0 || index == LVT_LINT1;
+
+    return lvt_writable[index] | LVT_STATUS | (lint ? LVT_REMOTE_IRR : 0);
+}
+
 /* Bits that may be set in a write, or 0: only the value 0 is legal. */
 static u64 msr_writable(u32 reg)
 {
     if (reg >= REG_LVT && reg < REG_LVT + LAPIC_LVTS) {
-        return lvt_writable[reg - REG_LVT];
+        return lvt_msr_writable(reg - REG_LVT);
     }
     switch (reg) {
     case REG_TPR:

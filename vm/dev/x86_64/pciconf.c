@@ -5,7 +5,18 @@
 #define CONFIG_DATA 0xCFCU
 #define CONFIG_PORTS 4U
 #define RESET_CONTROL_OFFSET 1U /* CF9h */
-#define ADDRESS_WRITABLE (BIT32(31) | GENMASK(23, 2))
+#define ADDRESS_ENABLE BIT32(31)
+#define ADDRESS_FUNCTION GENMASK(23, 8) /* bus, device, function: the host bridge is 00:00.0 */
+#define ADDRESS_REGISTER GENMASK(7, 2)
+#define ADDRESS_WRITABLE (ADDRESS_ENABLE | ADDRESS_FUNCTION | ADDRESS_REGISTER)
+
+/* The host bridge's header (section 6.1 "Configuration Space Organization"): identity and class; no bars, no interrupt, and
+ * nothing that a write changes. It is there because systems take a bus without any bridge for none at all. */
+enum { HEADER_ID = 0, HEADER_CLASS = 2, HEADER_DWORDS };
+static const u32 bridge[HEADER_DWORDS] = {
+    [HEADER_ID] = 0x12378086U,    /* device and vendor: Intel 440FX, of which virtual PCs' bridges are descendants */
+    [HEADER_CLASS] = 0x06000002U, /* bridge, host bridge; revision 2 */
+};
 
 /* Only a dword access reaches the address register; bytes pass it by, so that CF9h stays the reset control. */
 static void address_access(void *device, u64 offset, u8 size, bool write, u64 *value)
@@ -31,11 +42,18 @@ static void address_access(void *device, u64 offset, u8 size, bool write, u64 *v
 
 static void data_access(void *device, u64 offset, u8 size, bool write, u64 *value)
 {
-    (void)device;
-    (void)offset;
+    struct pciconf *pci = device;
+    u32 address = READ_ONCE(pci->address);
+    size_t at = FIELD_GET(ADDRESS_REGISTER, address);
+
     (void)size;
-    if (!write) {
+    if (write) {
+        return;
+    }
+    if ((address & ADDRESS_ENABLE) == 0 || (address & ADDRESS_FUNCTION) != 0) {
         *value = ~0ULL;
+    } else {
+        *value = at < HEADER_DWORDS ? bridge[at] >> (offset * 8) : 0;
     }
 }
 

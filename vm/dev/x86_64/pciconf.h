@@ -1,5 +1,5 @@
-/* PCI configuration mechanism 1 (PCI Local Bus 3.0, section 3.2.2.3.2): the address register works, and every function
- * answers "nothing here". */
+/* PCI configuration mechanism 1 (PCI Local Bus 3.0, section 3.2.2.3.2): the address register works, 00:00.0 is a
+ * host bridge, and every other function answers "nothing here". */
 #pragma once
 #include "kernel/base/lock.h"
 #include "vm/bus.h"
