@@ -48,10 +48,9 @@ struct vcpu_exit {
             u32 flags; /* NPF_* */
         } npf;
         struct {
-            u64 number;
-            u64 args[6];  /* by the ABI of vm/abi.h for Mote's numbers, KVM's order below MOTE_HC_FIRST */
-            bool user;    /* called from the guest's user mode */
-            u64 result;   /* where the VM layer puts the answer */
+            u64 number; /* its arguments: vcpu_hypercall_arg() */
+            bool user;  /* called from the guest's user mode */
+            u64 result; /* where the VM layer puts the answer */
         } hypercall;
         struct { bool interruptible; } halt; /* can an interrupt end the halt? */
         struct { enum vcpu_shutdown reason; } shutdown;

@@ -152,6 +152,18 @@ static bool must_leave(const struct vcpu *v, const struct percpu *cpu)
     return READ_ONCE(cpu->resched) || (READ_ONCE(v->requests) & VCPU_REQ_STOP) != 0;
 }
 
+/* Let the VM layer serve the exit here, where entering again costs least. false: it has to be returned. */
+static bool serve(struct vcpu *v, struct vcpu_exit *exit)
+{
+    if (v->config.serve == NULL) {
+        return false;
+    }
+    arch_irq_enable();
+    bool served = v->config.serve(v, exit);
+    arch_irq_disable();
+    return served;
+}
+
 static void enter_until_served(struct vcpu *v, const struct percpu *cpu, struct vcpu_exit *exit)
 {
     do {
@@ -166,7 +178,7 @@ static void enter_until_served(struct vcpu *v, const struct percpu *cpu, struct 
             arch_irq_take_pending(); /* a host interrupt ended the guest: the host's own handler takes it */
             exit->kind = VCPU_EXIT_NONE;
         }
-    } while (exit->kind == VCPU_EXIT_NONE);
+    } while (exit->kind == VCPU_EXIT_NONE || serve(v, exit));
 }
 
 static void leave(struct vcpu *v, const struct vcpu_exit *exit)

@@ -51,6 +51,9 @@ struct vcpu_config {
     void *ctx;                          /* for mem */
     void *chip;                         /* for chip_ops */
     void (*wake)(struct vcpu *v);       /* called by vcpu_request() when a Blocked vCPU got an event; any CPU */
+    /* Serve an exit inside vcpu_run() and enter again: true. false: vcpu_run() returns it. Owner CPU, IRQs on, state
+     * Running; NULL: vcpu_run() returns every exit. */
+    bool (*serve)(struct vcpu *v, struct vcpu_exit *exit);
 };
 
 struct vcpu {
@@ -86,9 +89,8 @@ MUST_CHECK int vcpu_unbind(struct vcpu *v);
  * Free now.
  * Owner CPU. */
 bool vcpu_try_unblock(struct vcpu *v);
-/* Ready -> Running -> Ready/Blocked/Invalid. Enters the guest until an exit that the VM layer must serve. IRQs on at
- * call
- * and return. 0 with *exit filled, or -E_STATE (nothing changed). */
+/* Ready -> Running -> Ready/Blocked/Invalid. Enters the guest until an exit that config.serve leaves to the caller, or
+ * until the CPU or a request wants the vCPU out. IRQs on at call and return. 0 with *exit filled, or -E_STATE (nothing changed). */
 MUST_CHECK int vcpu_run(struct vcpu *v, struct vcpu_exit *exit);
 /* Any unbound state but Created -> Free, registers at the architectural reset, requests cleared. 0 or -E_STATE. */
 MUST_CHECK int vcpu_reset(struct vcpu *v);
@@ -99,6 +101,9 @@ MUST_CHECK int vcpu_destroy(struct vcpu *v);
 
 /* Complete the exit that vcpu_run() returned: merge IN data or the hypercall result by width, advance. Owner CPU. */
 void vcpu_finish(struct vcpu *v, struct vcpu_exit *exit);
+/* Argument 0..5 of the hypercall being served, by the ABI of vm/abi.h for Mote's numbers, in KVM's order below
+ * MOTE_HC_FIRST. Owner CPU. */
+u64 vcpu_hypercall_arg(struct vcpu *v, const struct vcpu_exit *exit, u32 index);
 /* Execute the instruction at the PC in software (MMIO, string I/O) through config.mem. Returns 0 (done or a guest
  * exception is queued), -E_NOSYS (no such instruction in the emulator, code in device memory, or the exit happened while
  * an event was being delivered; the VM must be stopped), with at most a bounded number of string iterations per call

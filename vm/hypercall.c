@@ -5,75 +5,76 @@
 
 #define EXIT_CODE_MAX 255U
 
-typedef u64 (*hypercall)(struct vm *vm, struct vcpu *v, const u64 *args);
+typedef u64 (*hypercall)(struct vm *vm, struct vcpu *v, const struct vcpu_exit *exit);
 
-static u64 call_version(struct vm *vm, struct vcpu *v, const u64 *args)
+static u64 call_version(struct vm *vm, struct vcpu *v, const struct vcpu_exit *exit)
 {
     (void)v;
     (void)vm;
-    (void)args;
+    (void)exit;
     return MOTE_ABI_VERSION;
 }
 
-static u64 call_exit(struct vm *vm, struct vcpu *v, const u64 *args)
+static u64 call_exit(struct vm *vm, struct vcpu *v, const struct vcpu_exit *exit)
 {
-    (void)v;
-    if (args[0] > EXIT_CODE_MAX) {
+    u64 code = vcpu_hypercall_arg(v, exit, 0);
+
+    if (code > EXIT_CODE_MAX) {
         return (u64)(s64)MOTE_EINVAL;
     }
-    vm_stop(vm, VM_END_HYPERCALL, (u32)args[0], NULL);
+    vm_stop(vm, VM_END_HYPERCALL, (u32)code, NULL);
     return 0;
 }
 
-static u64 call_echo(struct vm *vm, struct vcpu *v, const u64 *args)
+static u64 call_echo(struct vm *vm, struct vcpu *v, const struct vcpu_exit *exit)
 {
-    (void)v;
     static const u64 weights[6] = {1, 3, 5, 7, 11, 13};
     u64 sum = 0;
 
     (void)vm;
-    for (size_t i = 0; i < ARRAY_SIZE(weights); i++) {
-        sum += weights[i] * args[i];
+    for (u32 i = 0; i < ARRAY_SIZE(weights); i++) {
+        sum += weights[i] * vcpu_hypercall_arg(v, exit, i);
     }
     return sum;
 }
 
-static u64 call_putc(struct vm *vm, struct vcpu *v, const u64 *args)
+static u64 call_putc(struct vm *vm, struct vcpu *v, const struct vcpu_exit *exit)
 {
-    (void)v;
-    if (args[0] > UINT8_MAX) {
+    u64 byte = vcpu_hypercall_arg(v, exit, 0);
+
+    if (byte > UINT8_MAX) {
         return (u64)(s64)MOTE_EINVAL;
     }
-    console_put(&vm->console, (u8)args[0]);
+    console_put(&vm->console, (u8)byte);
     return 0;
 }
 
-static u64 call_vm_id(struct vm *vm, struct vcpu *v, const u64 *args)
+static u64 call_vm_id(struct vm *vm, struct vcpu *v, const struct vcpu_exit *exit)
 {
     (void)v;
-    (void)args;
+    (void)exit;
     return vm->id;
 }
 
-static u64 call_time(struct vm *vm, struct vcpu *v, const u64 *args)
+static u64 call_time(struct vm *vm, struct vcpu *v, const struct vcpu_exit *exit)
 {
     (void)v;
     (void)vm;
-    (void)args;
+    (void)exit;
     return time_now_ns();
 }
 
-static u64 call_nmi(struct vm *vm, struct vcpu *v, const u64 *args)
+static u64 call_nmi(struct vm *vm, struct vcpu *v, const struct vcpu_exit *exit)
 {
     (void)vm;
-    (void)args;
+    (void)exit;
     vcpu_request(v, VCPU_REQ_NMI);
     return 0;
 }
 
-static u64 call_break(struct vm *vm, struct vcpu *v, const u64 *args)
+static u64 call_break(struct vm *vm, struct vcpu *v, const struct vcpu_exit *exit)
 {
-    (void)args;
+    (void)exit;
     if (!vm->selftest) {
         return (u64)(s64)MOTE_ENOSYS;
     }
@@ -97,7 +98,7 @@ void vm_hypercall(struct vm *vm, struct vcpu *v, struct vcpu_exit *exit)
     } else if (number < MOTE_HC_FIRST || number - MOTE_HC_FIRST >= ARRAY_SIZE(calls)) {
         exit->hypercall.result = (u64)(s64)MOTE_ENOSYS;
     } else {
-        exit->hypercall.result = calls[number - MOTE_HC_FIRST](vm, v, exit->hypercall.args);
+        exit->hypercall.result = calls[number - MOTE_HC_FIRST](vm, v, exit);
     }
     vcpu_finish(v, exit);
 }

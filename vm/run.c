@@ -124,6 +124,14 @@ static bool serve(struct vm *vm, struct vcpu *v, struct vcpu_exit *exit)
     return handler != NULL ? handler(vm, v, exit) : serve_unhandled(vm, v, exit);
 }
 
+/* The frequent kinds need nothing that vcpu_run() would have to return for. */
+bool vm_serve_inside(struct vcpu *v, struct vcpu_exit *exit)
+{
+    const u32 inside = BIT32(VCPU_EXIT_PIO) | BIT32(VCPU_EXIT_NPF) | BIT32(VCPU_EXIT_HYPERCALL);
+
+    return (BIT32(exit->kind) & inside) != 0 && serve(v->config.ctx, v, exit);
+}
+
 /* Bind v here; the vCPU that was bound last stays until another needs the CPU, so that a lone one never switches. */
 static int claim_cpu(struct vcpu *v)
 {

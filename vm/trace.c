@@ -19,10 +19,13 @@ static void trace_npf(const char *name, const struct vcpu *v, const struct vcpu_
               (f & NPF_WALK) != 0);
 }
 
-static void trace_hypercall(const char *name, const struct vcpu *v, const struct vcpu_exit *e)
+static void trace_hypercall(const char *name, struct vcpu *v, const struct vcpu_exit *e)
 {
-    const u64 *a = e->hypercall.args;
+    u64 a[6];
 
+    for (u32 i = 0; i < ARRAY_SIZE(a); i++) {
+        a[i] = vcpu_hypercall_arg(v, e, i);
+    }
     log_debug("vm=%s vcpu=%u exit=HYPERCALL number=0x%llx user=%u a0=0x%llx a1=0x%llx a2=0x%llx a3=0x%llx a4=0x%llx a5=0x%llx",
               name, v->config.id, U64(e->hypercall.number), e->hypercall.user, U64(a[0]), U64(a[1]), U64(a[2]), U64(a[3]),
               U64(a[4]), U64(a[5]));
@@ -48,7 +51,7 @@ static void trace_other(const char *name, const struct vcpu *v, const struct vcp
     }
 }
 
-void vm_trace_exit(const struct vm *vm, const struct vcpu *v, const struct vcpu_exit *exit)
+void vm_trace_exit(const struct vm *vm, struct vcpu *v, const struct vcpu_exit *exit)
 {
     const char *name = vm->config->name;
 

@@ -74,6 +74,7 @@ int vm_create_vcpus(struct vm *vm, const struct irqchip_ops *chip_ops, void *chi
         .ctx = vm,
         .chip = chip,
         .wake = wake,
+        .serve = vm_serve_inside,
     };
 
     for (u32 i = 0; i < vm->config->vcpus; i++) {

@@ -148,11 +148,14 @@ void vm_cpu_receive(struct vm *vm, struct vcpu *v);
 /* Note a halt; true when no CPU of the VM can ever wake again. Its task. (cpus.c) */
 bool vm_cpu_halts(struct vm *vm, u32 cpu, bool interruptible);
 
+/* vcpu_config.serve (run.c). */
+bool vm_serve_inside(struct vcpu *v, struct vcpu_exit *exit);
+
 /* Answer a hypercall (hypercall.c). */
 void vm_hypercall(struct vm *vm, struct vcpu *v, struct vcpu_exit *exit);
 
 /* At log level debug: one line with every field of an exit (trace.c). */
-void vm_trace_exit(const struct vm *vm, const struct vcpu *v, const struct vcpu_exit *exit);
+void vm_trace_exit(const struct vm *vm, struct vcpu *v, const struct vcpu_exit *exit);
 
 /* Memory and port access for vcpu_emulate() (access.c). */
 extern const struct vcpu_mem_ops vm_mem_ops;

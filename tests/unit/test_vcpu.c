@@ -386,6 +386,38 @@ static void hot_exits_stay_inside(void **state)
     assert_true(host_irqs_on);
 }
 
+static unsigned served;
+static bool serve_pio_only(struct vcpu *running, struct vcpu_exit *exit)
+{
+    assert_true(host_irqs_on);
+    assert_int_equal(running->state, VCPU_RUNNING);
+    served++;
+    if (served == 3) {
+        vcpu_request(running, VCPU_REQ_STOP); /* a device ended the VM */
+    }
+    return exit->kind == VCPU_EXIT_PIO;
+}
+
+static void served_exits_stay_inside(void **state)
+{
+    struct vcpu_exit exit;
+
+    (void)state;
+    bring_to(VCPU_READY);
+    v.config.serve = serve_pio_only;
+    served = 0;
+    script.exits[0] = script.exits[2] = VCPU_EXIT_PIO;
+    script.exits[1] = VCPU_EXIT_YIELD;
+    assert_int_equal(vcpu_run(&v, &exit), 0);
+    assert_int_equal(exit.kind, VCPU_EXIT_YIELD); /* the first was served, the second refused */
+    assert_int_equal(v.state, VCPU_READY);
+    assert_int_equal(vcpu_run(&v, &exit), 0);
+    assert_int_equal(exit.kind, VCPU_EXIT_KICKED); /* served, but not entered again */
+    assert_int_equal(served, 3);
+    assert_int_equal(script.runs, 3);
+    assert_true(host_irqs_on);
+}
+
 static void set_resched(struct vcpu *running)
 {
     (void)running;
@@ -529,6 +561,7 @@ int main(void)
         cmocka_unit_test(affinity_and_owner),
         cmocka_unit_test(entry_failure_is_recoverable),
         cmocka_unit_test(hot_exits_stay_inside),
+        cmocka_unit_test(served_exits_stay_inside),
         cmocka_unit_test(resched_and_stop_leave),
         cmocka_unit_test(request_kicks_only_the_guest),
         cmocka_unit_test(blocked_wakes),

@@ -9,6 +9,7 @@
 #include "vcpu/x86_64/x86.h"
 
 #define INSN_LEN_MAX 15U
+#define LOW_HALF GENMASK(31, 0)
 
 void x86_exit_unhandled(const struct x86_exit *xe, struct vcpu_exit *exit, const char *what)
 {
@@ -121,25 +122,18 @@ static void exit_npf(struct vcpu *v, const struct x86_exit *xe, struct vcpu_exit
     exit->npf.flags = xe->npf.flags;
 }
 
-/* The call is over when vcpu_finish() has advanced; numbers from MOTE_HC_FIRST (vm/abi.h) on take Mote's registers. */
+/* The call is over when vcpu_finish() has advanced. */
 static void exit_hypercall(struct vcpu *v, const struct x86_exit *xe, struct vcpu_exit *exit)
 {
-    static const u8 mote_args[6] = {X86_RDI, X86_RSI, X86_RDX, X86_RCX, X86_R8, X86_R9};
-    static const u8 kvm_args[4] = {X86_RBX, X86_RCX, X86_RDX, X86_RSI};
-    const struct vcpu_arch *a = x86_regs(v, X86_G_SEG);
-    u64 mask = x86_code_bits(v) == 64 ? ~0ULL : 0xFFFFFFFFU;
-    bool mote = (a->gpr[X86_RAX] & mask) >= X86_HC_MOTE_FIRST;
+    u64 number = v->arch.gpr[X86_RAX];
 
+    if (number > LOW_HALF && x86_code_bits(v) != 64) {
+        number &= LOW_HALF;
+    }
     exit->kind = VCPU_EXIT_HYPERCALL;
     exit->insn_len = x86_exit_len(v, xe);
-    exit->hypercall.number = a->gpr[X86_RAX] & mask;
-    exit->hypercall.user = a->cpl != 0;
-    exit->hypercall.result = 0;
-    for (u32 i = 0; i < ARRAY_SIZE(exit->hypercall.args); i++) {
-        bool used = mote || i < ARRAY_SIZE(kvm_args);
-        u8 reg = mote ? mote_args[i] : kvm_args[i % ARRAY_SIZE(kvm_args)];
-        exit->hypercall.args[i] = used ? a->gpr[reg] & mask : 0;
-    }
+    exit->hypercall.number = number;
+    exit->hypercall.user = x86_cpl(v) != 0;
 }
 
 static void exit_hlt(struct vcpu *v, const struct x86_exit *xe, struct vcpu_exit *exit)

@@ -2,8 +2,6 @@
 #pragma once
 #include "vcpu/x86_64/x86.h"
 
-#define X86_HC_MOTE_FIRST 0x4D540000U /* = MOTE_HC_FIRST of vm/abi.h, a header of a layer above */
-
 typedef void x86_exit_handler(struct vcpu *v, const struct x86_exit *xe, struct vcpu_exit *exit);
 
 /* The instruction's length: the hardware's, or decoded. */

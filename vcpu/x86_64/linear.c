@@ -56,6 +56,9 @@ int x86_write_linear(struct vcpu *v, gva_t va, const void *buf, size_t len, u32 
 
 u8 x86_code_bits(struct vcpu *v)
 {
+    if ((v->arch.valid & X86_G_SEG) == 0 && (v->arch.dirty & X86_G_CR) == 0) {
+        return x86_regs(v, X86_G_MODE)->code_bits;
+    }
     const struct vcpu_arch *a = x86_regs(v, X86_G_CR | X86_G_SEG);
     u32 attr = a->seg[X86_CS].attr;
 

@@ -173,6 +173,11 @@ size_t x86_fetch_insn(struct vcpu *v, u8 buf[15]);
 u8 x86_insn_len(struct vcpu *v);
 /* Size of the code now running: 16, 32 or 64. */
 u8 x86_code_bits(struct vcpu *v);
+/* Its privilege level. */
+static inline u8 x86_cpl(struct vcpu *v)
+{
+    return (v->arch.valid & X86_G_SEG) != 0 ? v->arch.cpl : x86_regs(v, X86_G_MODE)->cpl;
+}
 
 /* Read the access to a control or debug register at CS:RIP: MOV CR, MOV DR, CLTS, LMSW, SMSW. Sets code (CR or DR),
  * insn_len and cr.* or dr.*, decoded included. LMSW: lmsw is the operand, read from register or memory. SMSW to memory:

@@ -27,6 +27,9 @@ struct x86_dtr {
 #define X86_G_CR BIT32(3)   /* cr0, cr3, cr4, efer, pat */
 #define X86_G_DR BIT32(4)   /* dr7 (dr0-3 and dr6 are switched by the shared code) */
 #define X86_G_SYS BIT32(5)  /* sysenter_*, star, lstar, cstar, sfmask, kernel_gs_base */
+/* cpl and code_bits, a cheap way to what most exits want of CR and SEG. Never dirty, not in ALL: x86_cpl() and
+ * x86_code_bits() know when the others have newer values. */
+#define X86_G_MODE BIT32(6)
 #define X86_G_ALL (X86_G_CORE | X86_G_SEG | X86_G_DT | X86_G_CR | X86_G_DR | X86_G_SYS)
 
 #define X86_BLOCK_STI BIT32(0)
@@ -58,6 +61,7 @@ struct vcpu_arch {
     u64 efer, pat;
     u64 pdpte[4]; /* group CR, meaningful with PAE paging outside long mode: loaded by the CR-write rules, as hardware does */
     u8 cpl;
+    u8 code_bits; /* group MODE: 16, 32 or 64 */
     struct x86_seg seg[X86_SEGS];
     struct x86_dtr gdtr, idtr;
     u64 dr[4], dr6, dr7;

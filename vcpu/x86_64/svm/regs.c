@@ -135,6 +135,15 @@ static void fetch_sys(struct vcpu_arch *arch, struct vmcb_save *save)
     arch->sysenter_eip = save->sysenter_eip;
 }
 
+static void fetch_mode(struct vcpu_arch *arch, const struct vmcb_save *save)
+{
+    u32 attrib = save->seg[VMCB_CS].attrib;
+    bool is_long = (with_lma(save->efer, save->cr0) & EFER_LMA) != 0 && (attrib & VMCB_SEG_L) != 0;
+
+    arch->cpl = save->cpl & 3;
+    arch->code_bits = is_long ? 64 : (attrib & VMCB_SEG_DB) != 0 ? 32 : 16;
+}
+
 /* Out of line: most exits want CR at most. */
 static __attribute__((noinline)) void fetch_others(struct vcpu_arch *arch, struct vmcb_save *save, u32 groups)
 {
@@ -159,6 +168,10 @@ void svm_regs_fetch(struct vcpu *v, u32 groups)
     u32 wanted = groups & ~arch->valid;
 
     arch->valid |= groups;
+    if (wanted == X86_G_MODE) {
+        fetch_mode(arch, save);
+        return;
+    }
     if ((wanted & X86_G_CR) != 0) {
         fetch_cr(arch, save);
     }

@@ -110,6 +110,8 @@
 #define VMCB_SEG_HIGH_MASK GENMASK(11, 8) /* AVL, L, D/B, G */
 #define VMCB_SEG_DPL_MASK GENMASK(6, 5)
 #define VMCB_SEG_P BIT32(7)
+#define VMCB_SEG_L BIT32(9)
+#define VMCB_SEG_DB BIT32(10)
 
 /* Segment and table registers in their order of the save area; of GDTR and IDTR only base and limit count. */
 enum { VMCB_ES, VMCB_CS, VMCB_SS, VMCB_DS, VMCB_FS, VMCB_GS, VMCB_GDTR, VMCB_LDTR, VMCB_IDTR, VMCB_TR, VMCB_SEGS };

@@ -6,6 +6,8 @@
 #include "vcpu/x86_64/vmx/internal.h"
 
 #define ACCESS_DPL_MASK GENMASK(6, 5)
+#define ACCESS_L BIT32(13)
+#define ACCESS_DB BIT32(14)
 #define CR3_PAE_TABLE_MASK GENMASK(31, 5)
 #define PDPTES 4U
 /* Reserved in a present PDPTE: SDM table 4-8. */
@@ -152,6 +154,16 @@ static void fetch_debug(struct vcpu *v)
     v->arch.dr7 = vmcs_read(VMCS_GUEST_DR7);
 }
 
+/* EFER is always v->arch's. */
+static void fetch_mode(struct vcpu *v)
+{
+    u32 cs = vmcs_read32(VMCS_SEG(VMCS_GUEST_ES_ACCESS, X86_CS));
+    bool is_long = (v->arch.efer & EFER_LMA) != 0 && (cs & ACCESS_L) != 0;
+
+    v->arch.cpl = (u8)FIELD_GET(ACCESS_DPL_MASK, vmcs_read32(VMCS_SEG(VMCS_GUEST_ES_ACCESS, X86_SS)));
+    v->arch.code_bits = is_long ? 64 : (cs & ACCESS_DB) != 0 ? 32 : 16;
+}
+
 struct group {
     u32 bit;
     void (*flush)(struct vcpu *v);
@@ -181,6 +193,11 @@ void vmx_regs_flush(struct vcpu *v)
 
 void vmx_regs_fetch(struct vcpu *v, u32 groups)
 {
+    v->arch.valid |= groups;
+    if (groups == X86_G_MODE) {
+        fetch_mode(v);
+        return;
+    }
     if ((groups & X86_G_CORE) != 0) {
         vmx_core_fetch(v, vmx_of(v));
     }
@@ -189,5 +206,4 @@ void vmx_regs_fetch(struct vcpu *v, u32 groups)
             groups_beyond_core[i].fetch(v);
         }
     }
-    v->arch.valid |= groups;
 }
