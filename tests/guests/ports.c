@@ -71,7 +71,7 @@ static void system_ports(void)
     u32 address = inl(CF8);
     outb(CF8 + 3, 0x55); /* bytes pass by */
     check(address == 0x80001234 && inl(CF8) == address && inl(CF8 + 4) == 0xFFFFFFFF, "pci-config", "address=0x%x", address);
-    outl(CF8, 0x80000000);
+    outl(CF8, 0x80FFF800); /* the last device of the last bus */
     outl(CF8 + 4, 0x12345678);
     check(inl(CF8 + 4) == 0xFFFFFFFF && inw(CF8 + 4) == 0xFFFF, "pci-nothing", "id=0x%x", inl(CF8 + 4));
     outb(0xCF9, 0x02);
