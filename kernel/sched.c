@@ -15,7 +15,7 @@ struct run_queue {
     struct list tasks;    /* runnable, next to run first */
     struct timer slice;   /* armed on this CPU only while somebody waits for the running task */
     u64 slice_end_ns;
-    u32 assigned;         /* tasks that live here, blocked ones included */
+    u32 assigned;         /* tasks that live here, blocked ones included, services not */
     bool ready;           /* list and slice are initialised */
 };
 
@@ -95,7 +95,7 @@ int sched_add(struct task *task)
     task->state = STATE_QUEUED;
     task->wake_pending = false;
     task->run_ns = 0;
-    queue->assigned++;
+    queue->assigned += task->service ? 0 : 1;
     list_insert_before(&queue->tasks, &task->link);
     spin_unlock(&queue->lock, flags);
     notify(cpu);
@@ -152,7 +152,7 @@ static void finish(struct run_queue *queue, struct task *task, enum task_verdict
     percpu()->current_task = NULL;
     if (verdict == TASK_EXIT) {
         task->state = STATE_GONE;
-        queue->assigned--;
+        queue->assigned -= task->service ? 0 : 1;
     } else if (verdict == TASK_AGAIN || task->wake_pending) {
         task->state = STATE_QUEUED;
         list_insert_before(&queue->tasks, &task->link);

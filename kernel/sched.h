@@ -19,6 +19,7 @@ struct task {
     void (*exited)(struct task *task); /* called once after TASK_EXIT, on the task's CPU; may free the task; may be NULL */
     void *arg;
     struct cpuset affinity; /* CPUs that may run it */
+    bool service;           /* sleeps nearly always: does not count as load when CPUs are chosen */
     u32 cpu;                /* the CPU whose queue holds it */
     u32 state;              /* sched.c's */
     bool wake_pending;

@@ -250,6 +250,7 @@ void manager_start(const struct boot_info *info, const struct mote_config *confi
     manager.config = config;
     manager.task.name = "manager";
     manager.task.run = run;
+    manager.task.service = true;
     cpuset_add(&manager.task.affinity, 0);
     console_set_quit(quit);
     ASSERT(sched_add(&manager.task) == 0);

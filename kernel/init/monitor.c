@@ -303,6 +303,7 @@ void monitor_init(void)
     monitor.port.receive = receive;
     monitor.task.name = "monitor";
     monitor.task.run = run;
+    monitor.task.service = true;
     cpuset_add(&monitor.task.affinity, 0);
     ASSERT(sched_add(&monitor.task) == 0);
     console_set_monitor(enter);
