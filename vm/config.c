@@ -23,8 +23,8 @@ struct parser {
 };
 
 /* Roles in the order of enum vm_role, then those of later versions. */
-static const char *const role_names[] = {"kernel", "initrd", "module", "config", "firmware", "disk", "blob"};
-#define ROLES_AVAILABLE 3U
+static const char *const role_names[] = {"kernel", "initrd", "module", "firmware", "config", "disk", "blob"};
+#define ROLES_AVAILABLE 4U
 #define ROLE_NONE ARRAY_SIZE(role_names)
 
 static void complain(const struct parser *p, const char *key, const char *why)
@@ -249,7 +249,7 @@ static struct vm_config *add_vm(struct parser *p, const char *line, const char *
 }
 
 /* The words of a module line from its keys on; returns the guest's command line. */
-static const char *parse_keys(const struct parser *p, const char *line, bool kernel)
+static const char *parse_keys(const struct parser *p, const char *line, bool begins)
 {
     struct config_word word;
 
@@ -261,7 +261,7 @@ static const char *parse_keys(const struct parser *p, const char *line, bool ker
             continue;
         }
         const char *value = split(word.text);
-        if (kernel) {
+        if (begins) {
             apply(p, word.text, value, CONFIG_SCOPE_VM);
         } else {
             complain(p, word.text, "belongs on the kernel's line");
@@ -273,18 +273,19 @@ static const char *parse_keys(const struct parser *p, const char *line, bool ker
 static void parse_role_line(struct parser *p, enum vm_role role, const char *line, const char *path)
 {
     const char *role_name = role_names[role];
+    bool begins = role == ROLE_KERNEL || role == ROLE_FIRMWARE;
 
-    p->vm = role == ROLE_KERNEL ? add_vm(p, line, path) : p->current;
-    if (role == ROLE_KERNEL) {
+    p->vm = begins ? add_vm(p, line, path) : p->current;
+    if (begins) {
         p->current = p->vm;
     }
     if (p->vm == NULL) {
-        if (role != ROLE_KERNEL) {
+        if (!begins) {
             complain(p, role_name, "no kernel line before it");
         }
         return;
     }
-    const char *cmdline = parse_keys(p, line, role == ROLE_KERNEL);
+    const char *cmdline = parse_keys(p, line, begins);
     if (strnlen(cmdline, VM_CMDLINE_MAX) == VM_CMDLINE_MAX) {
         complain(p, "--", "guest command line longer than 2047 characters");
         cmdline = "";

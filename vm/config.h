@@ -10,7 +10,8 @@
 #define VM_VCPUS_MAX 32U /* vCPUs of one VM */
 #define CONFIG_WHY_MAX 160U
 
-enum vm_role { ROLE_KERNEL, ROLE_INITRD, ROLE_MODULE };
+/* KERNEL or FIRMWARE begins a VM; the others join the VM of the line before them. */
+enum vm_role { ROLE_KERNEL, ROLE_INITRD, ROLE_MODULE, ROLE_FIRMWARE };
 enum vm_type { VM_TYPE_AUTO, VM_TYPE_LINUX, VM_TYPE_MB2, VM_TYPE_MB1, VM_TYPE_ELF, VM_TYPE_FLAT };
 enum vm_mode { VM_MODE_AUTO, VM_MODE_REAL, VM_MODE_PROT, VM_MODE_LONG };
 enum on_idle { ON_IDLE_HALT, ON_IDLE_POWEROFF, ON_IDLE_REBOOT, ON_IDLE_EXIT_CODE, ON_IDLE_EXIT_VM };
@@ -43,10 +44,16 @@ struct vm_config {
     struct vm_policy on_exit;  /* by itself: END_MACHINE powers off */
     struct vm_policy on_crash; /* END_MACHINE halts */
     bool require;
-    struct vm_module modules[VM_MODULES_MAX]; /* [0] is the kernel */
+    struct vm_module modules[VM_MODULES_MAX]; /* [0] is the kernel or the firmware */
     u32 module_count;
     bool bad;         /* has an error: is not started */
 };
+
+/* Does the VM start as a machine does that is switched on, from an image of its own firmware? */
+static inline bool vm_config_firmware(const struct vm_config *vm)
+{
+    return vm->modules[0].role == ROLE_FIRMWARE;
+}
 
 struct mote_config {
     u32 log_level;      /* enum log_level */

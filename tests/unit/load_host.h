@@ -14,6 +14,9 @@
 static u8 *ram;
 static u64 ram_bytes;
 static u64 heap_blocks;
+static u8 *rom; /* what a loader adds, below 4 GiB */
+static u64 rom_base;
+static u32 rom_flags;
 static struct gmem fake_gmem;
 static struct vm_config fake_config;
 static struct image fake_images[VM_MODULES_MAX];
@@ -39,9 +42,23 @@ static bool is_ram(u64 gpa, u64 len)
     return range_contains(0, low, gpa, len) && !ranges_overlap(gpa, len, VIDEO_BASE, VIDEO_END - VIDEO_BASE);
 }
 
+int gmem_add(struct gmem *mem, u64 gpa, u64 len, u32 flags)
+{
+    (void)mem;
+    free(rom);
+    rom = calloc(1, len);
+    rom_base = gpa;
+    rom_flags = flags;
+    return rom != NULL && gpa + len == GIB(4) ? 0 : -E_NOMEM;
+}
+
 int gmem_load(struct gmem *mem, gpa_t gpa, const void *buf, size_t len)
 {
     (void)mem;
+    if (rom != NULL && range_contains(rom_base, GIB(4) - rom_base, gpa.v, len)) {
+        memcpy(rom + (gpa.v - rom_base), buf, len);
+        return 0;
+    }
     if (!is_ram(gpa.v, len)) {
         return -E_FAULT;
     }
@@ -73,6 +90,8 @@ int gmem_zero(struct gmem *mem, gpa_t gpa, u64 len)
 static void fake_vm(u64 bytes)
 {
     free(ram);
+    free(rom);
+    rom = NULL;
     ram = malloc(bytes);
     ram_bytes = bytes;
     memset(ram, 0, bytes);

@@ -67,7 +67,7 @@ static const struct {
     {"", "kernel watchdog=2s", "0|vm0|watchdog|not in this version"},
     {"", "kernel copies=3", "0|vm0|copies|not in this version"},
     {"", "config", "0||config|this role is not in this version"},
-    {"", "firmware vm=x", "0||firmware|this role is not in this version"},
+    {"", "disk vm=x", "0||disk|this role is not in this version"},
     {"", "kernal vm=x", "0||kernal|unknown role, did you mean kernel?"},
     {"", "initrd", "0||initrd|no kernel line before it"},
     {"", "/boot/initrd.gz initrd", "0||initrd|no kernel line before it"},
@@ -324,6 +324,22 @@ static void test_roles_and_paths(void **state)
     assert_string_equal(config.vms[5].modules[0].cmdline, "only args");
 }
 
+static void test_firmware(void **state)
+{
+    const char *modules[] = {"kernel vm=k", "firmware vm=fw mem=32M vcpus=2", "module", "/b/bios.bin firmware", NULL};
+
+    (void)state;
+    parse("", modules);
+    assert_string_equal(complaints, "");
+    assert_int_equal(config.vm_count, 3);
+    assert_false(vm_config_firmware(&config.vms[0]));
+    assert_true(vm_config_firmware(&config.vms[1]));
+    assert_int_equal(config.vms[1].mem_bytes, MIB(32));
+    assert_int_equal(config.vms[1].module_count, 2);
+    assert_string_equal(config.vms[2].name, "bios.bin");
+    assert_true(vm_config_firmware(&config.vms[2]));
+}
+
 static void test_bad_lines_leave_the_others_alone(void **state)
 {
     const char *modules[] = {"kernel vm=a mem=x", "kernel vm=b", "kernel vm=b", "initrd", "kernal vm=c", "initrd",
@@ -426,6 +442,7 @@ int main(void)
         cmocka_unit_test(test_strict_off_only_warns),
         cmocka_unit_test(test_grub_quotes),
         cmocka_unit_test(test_roles_and_paths),
+        cmocka_unit_test(test_firmware),
         cmocka_unit_test(test_bad_lines_leave_the_others_alone),
         cmocka_unit_test(test_overrides_win),
         cmocka_unit_test(test_limits),

@@ -42,7 +42,8 @@ struct loader {
     int (*load)(const struct load_request *rq, struct vcpu_entry *entry); /* 0, or -E_* with rq->why filled */
 };
 
-/* Choose by config->type or by sniffing (linux, mb2, mb1, elf; flat only when asked for) and load.
+/* Choose by config->type or by sniffing (linux, mb2, mb1, elf; flat only when asked for) and load; a module of role
+ * firmware has its own loader.
  * 0, or -E_FORMAT/-E_TRUNC/-E_OVERLAP/-E_FAULT/-E_RANGE/-E_INVAL/-E_NOMEM with rq->why filled; *name is set to the
  * type's name on success. */
 MUST_CHECK int load_image(const struct load_request *rq, struct vcpu_entry *entry, const char **name);

@@ -61,6 +61,9 @@ static const struct loader *choose_loader(const struct load_request *rq)
 {
     const struct image *kernel = &rq->images[0];
 
+    if (vm_config_firmware(rq->config)) {
+        return &load_firmware;
+    }
     for (u32 i = 0; i < load_loader_count; i++) {
         const struct loader *loader = load_loaders[i];
         bool fits = rq->config->type == VM_TYPE_AUTO ? loader->sniff != NULL && loader->sniff(kernel)
@@ -77,6 +80,9 @@ static int check_keys(const struct load_request *rq, const struct loader *loader
 {
     const struct vm_config *config = rq->config;
 
+    if (loader == &load_firmware && config->type != VM_TYPE_AUTO) {
+        return load_fail(rq->why, -E_INVAL, "type= is for kernels, this image is firmware");
+    }
     if (config->has_load && loader->type != VM_TYPE_FLAT) {
         return load_fail(rq->why, -E_INVAL, "load= is for type=flat, this image is %s", loader->name);
     }
@@ -95,7 +101,8 @@ static int check_keys(const struct load_request *rq, const struct loader *loader
 int load_image(const struct load_request *rq, struct vcpu_entry *entry, const char **name)
 {
     if (rq->images[0].size == 0) {
-        return load_fail(rq->why, -E_FORMAT, "the kernel module is empty");
+        return load_fail(rq->why, -E_FORMAT, "the %s module is empty",
+                         vm_config_firmware(rq->config) ? "firmware" : "kernel");
     }
     const struct loader *loader = choose_loader(rq);
     if (loader == NULL) {
@@ -103,7 +110,7 @@ int load_image(const struct load_request *rq, struct vcpu_entry *entry, const ch
                          "the module is no kernel: no bzImage, multiboot or ELF (else say type=flat)");
     }
     int error = check_keys(rq, loader);
-    if (error == 0) {
+    if (error == 0 && loader != &load_firmware) {
         error = load_prepare(rq);
     }
     if (error == 0) {

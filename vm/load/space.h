@@ -41,3 +41,5 @@ MUST_CHECK int load_prepare(const struct load_request *rq);
 /* Loaders of this ISA in the order in which they are asked; supplied by vm/load/<arch>/loaders.c. */
 extern const struct loader *const load_loaders[];
 extern const u32 load_loader_count;
+/* What loads the role firmware: never sniffed. */
+extern const struct loader load_firmware;

@@ -182,13 +182,14 @@ int board_add_memory(struct vm *vm)
 {
     u64 low = MIN(vm->config->mem_bytes, LOAD_HOLE_START);
     u64 high = vm->config->mem_bytes - low;
+    u32 tables = vm_config_firmware(vm->config) ? GMEM_RAM : 0; /* a loader's tables are neither written nor executed */
     int rc = gmem_add(&vm->mem, 0, VGA_HOLE_START, GMEM_RAM);
 
     if (rc == 0) {
         rc = gmem_add(&vm->mem, VGA_HOLE_END, TABLES_START - VGA_HOLE_END, GMEM_RAM);
     }
-    if (rc == 0) { /* the tables' area: neither written nor executed */
-        rc = gmem_add(&vm->mem, TABLES_START, TABLES_END - TABLES_START, 0);
+    if (rc == 0) {
+        rc = gmem_add(&vm->mem, TABLES_START, TABLES_END - TABLES_START, tables);
     }
     if (rc == 0) {
         rc = gmem_add(&vm->mem, TABLES_END, low - TABLES_END, GMEM_RAM);
@@ -199,7 +200,8 @@ int board_add_memory(struct vm *vm)
     return rc;
 }
 
+/* Firmware describes the machine to its guests itself. */
 int board_describe(struct vm *vm)
 {
-    return acpi_build(&vm->mem, LOAD_ACPI_BASE, vm->config->vcpus);
+    return vm_config_firmware(vm->config) ? 0 : acpi_build(&vm->mem, LOAD_ACPI_BASE, vm->config->vcpus);
 }
