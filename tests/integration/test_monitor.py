@@ -1,0 +1,349 @@
+"""The monitor and the consoles, operated over the serial line while guests run."""
+
+import json
+import os
+import re
+import time
+
+import pytest
+
+ESCAPE = "\x1d"
+PROMPT = "mote> "
+BEAT = "type=flat mode=long load=0x100000 mem=8M"
+CMDLINE = "console=com1 on-idle=poweroff"
+COMMANDS = ["vms", "vm", "start", "pause", "resume", "stop", "restart", "kill", "focus", "log", "regs", "mem", "walk",
+            "exits", "frames", "cpus", "audit", "help", "poweroff", "reboot"]
+
+
+def typed_line(line):
+    """What a terminal shows of a line with backspaces in it."""
+    shown = []
+    for c in line:
+        if c == "\b":
+            del shown[-1:]
+        else:
+            shown.append(c)
+    return "".join(shown)
+
+
+class Session:
+    """Types commands and collects what the monitor answers; whole lines of guests and events may come in between."""
+
+    def __init__(self, machine):
+        self.m = machine
+
+    def enter(self):
+        start = len(self.m.text)
+        self.m.send(ESCAPE + "m")
+        self.m.wait_for(r"^mote> ", start=start)
+        return self
+
+    def monitor_lines(self, start):
+        """The monitor's lines since start. One that was cut by another's line shows again after it: it counts once."""
+        lines, cut = [], False
+        for line in map(typed_line, filter(None, self.m.text[start:].split("\n"))):
+            if line.startswith("MOTE: ") or re.match(r"\[\w+\] ", line):
+                cut = True
+                continue
+            if cut and lines and line.startswith(lines[-1]):
+                lines.pop()
+            cut = False
+            lines.append(line)
+        return lines
+
+    def mark(self):
+        """Where the line begins that is being printed: the prompt, or another's."""
+        return self.m.text.rfind("\n") + 1
+
+    def answered(self, start, timeout=60, prompts=1):
+        """Wait for the prompt that follows what was typed at start; the lines between."""
+        deadline = time.monotonic() + timeout * 4
+        while True:
+            lines = self.monitor_lines(start)
+            ends = [i for i, line in enumerate(lines) if line.startswith(PROMPT)]
+            if lines and lines[-1] == PROMPT and len(ends) > prompts:
+                return lines[:-1]
+            assert time.monotonic() < deadline, "no prompt after:\n" + "\n".join(lines)
+            with self.m.lock:
+                self.m.lock.wait(timeout=0.2)
+
+    def run(self, line, timeout=60):
+        start = self.mark()
+        self.m.send(line + "\r")
+        shown = self.answered(start, timeout)
+        assert shown[0] == PROMPT + line, shown
+        return shown[1:]
+
+    def json(self, line):
+        return json.loads("\n".join(self.run(line)))
+
+    def state(self, vm):
+        return {entry["name"]: entry for entry in self.json("vms --json")}[vm]["state"]
+
+    def wait_state(self, vm, state, tries=100):
+        for _ in range(tries):
+            if self.state(vm) == state:
+                return
+        raise AssertionError(f"{vm} is {self.state(vm)}, not {state}")
+
+
+def beats(text, vm):
+    return [int(n) for n in re.findall(rf"^\[{vm}\] beat (\d+)$", text, re.MULTILINE)]
+
+
+def wait_beats(m, vm, count):
+    """Wait until the VM has printed count more numbers from now on; they follow each other without a gap."""
+    start = len(m.text)
+    for _ in range(count):
+        start = m.wait_for(rf"^\[{vm}\] beat \d+\n", start=start).end()
+    return start
+
+
+def consecutive(numbers):
+    return numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+
+
+@pytest.fixture
+def two(machine, guest):
+    def boot(backend, **options):
+        return machine(backend=backend, modules=[(guest("beat"), f"kernel vm={vm} {BEAT}") for vm in "ab"],
+                       cmdline=options.pop("cmdline", CMDLINE), **options)
+    return boot
+
+
+@pytest.mark.backends("svm", "bochs-vmx")
+def test_scripted_session(two, backend):
+    """Row 72: every command, over the serial line, while guests run; JSON parses; what is wrong is said in one line."""
+    m = two(backend)
+    m.wait_for(r"^\[b\] beat 2$")
+    s = Session(m).enter()
+
+    assert [line.split()[0] for line in s.run("help")] == COMMANDS
+    assert s.run("help mem") == ["mem NAME GPA LEN     guest-physical memory"]
+    vms = s.json("vms --json")
+    assert [(v["name"], v["state"], v["vcpus"], v["mem_mib"], v["restarts"]) for v in vms] == [
+        ("a", "running", 1, 8, 0), ("b", "running", 1, 8, 0)]
+    assert all(v["exits"] > 100 for v in vms)
+    table = s.run("vms")
+    assert table[0].split() == ["NAME", "STATE", "VCPUS", "MEM", "EXITS", "RESTARTS"]
+    assert [row.split()[:4] for row in table[1:]] == [["a", "running", "1", "8M"], ["b", "running", "1", "8M"]]
+    vm = s.run("vm a")
+    assert vm[0] == "a: running, 1 vCPUs, 8M, image flat, 0 restarts"
+    assert re.fullmatch(r"  vcpu 0: \w+, cpu 0, ran \d+ ms, \d+ exits", vm[1])
+    exits = s.json("exits --json")
+    assert set(exits) == {"a", "b"} and exits["a"]["PIO"] > 10 and exits["a"]["HALT"] > 10
+    assert set(s.json("exits b --json")) == {"b"}
+    assert s.run("exits b")[0] == "b:"
+    frames = s.json("frames --json")
+    assert 0 < frames["free"] < frames["total"]
+    assert s.run("frames")[0].startswith(f"frames of 4 KiB: {frames['total']} in all")
+    cpus = s.json("cpus --json")
+    assert [(c["cpu"], c["state"]) for c in cpus] == [(0, "online")] and cpus[0]["ticks"] > 0
+    assert s.run("cpus")[1].split()[0] == "0"
+    audit = s.run("audit")
+    assert audit[-1] == "leaked: 0 frames" and re.fullmatch(r"a: \d{4,} frames", audit[0])
+
+    s.run("regs a.0")
+    regs = m.events("a", "regs")
+    assert any(0x100000 <= int(e["rip"], 16) < 0x200000 for e in regs if "rip" in e)
+    memory = s.run("mem a 0x400000 20")
+    assert memory[0].startswith("000000400000  a7 b0 a7 b0 00 00") and len(memory) == 2
+    assert s.run("mem a 0xFF000000 16") == ["0000ff000000  not memory"]
+    assert s.run("walk a 0x100123") == ["0x100123 -> 0x100123"]
+    assert s.run("walk a 0x8000000000000000") == ["0x8000000000000000 is not mapped"]
+    log = s.run("log a")
+    assert log[0] == "fresh starts=1 memory=clean" and log[1] == "beat 0"
+
+    wrong = {
+        "vmz": "error: no command 'vmz'; try help", "kill": "error: usage: kill NAME", "kill a b": "error: usage: kill NAME",
+        "1 2 3 4 5 6 7": "error: more than 6 words", "start a": None, "resume a": None, "regs a.7": None,
+        "mem a zero 16": "error: usage: mem NAME GPA LEN, LEN 1..4096", "walk a here": "error: not an address",
+        "mem a 0 0": "error: usage: mem NAME GPA LEN, LEN 1..4096", "mem a 0 4097": "error: usage: mem NAME GPA LEN, LEN 1..4096",
+        "regs " + "n" * 40: "error: usage: regs NAME[.VCPU]",
+    }
+    for command in ["vm", "start", "pause", "resume", "stop", "restart", "kill", "focus", "log", "regs", "exits"]:
+        wrong[f"{command} nobody"] = "error: no VM 'nobody'; try vms"
+    wrong["mem nobody 0 1"] = wrong["walk nobody 0"] = wrong["kill nobody"]
+    for line, want in wrong.items():
+        got = s.run(line)
+        assert len(got) == 1 and got[0].startswith("error: ") and got[0] == (want or got[0]), (line, got)
+
+    assert s.run("   vms   --json   ")[0].startswith("[{")
+    assert beats(m.text, "a") == list(range(len(beats(m.text, "a"))))  # nobody was disturbed by any of this
+    assert s.state("a") == s.state("b") == "running"
+    m.send("poweroff\r")
+    assert m.finish() == 0
+
+
+@pytest.mark.backends("svm", "bochs-vmx")
+def test_floods_and_editing(two, backend):
+    """A line of 10 KB is cut and answered, garbage is ignored; history, completion, editing keys."""
+    m = two(backend)
+    m.wait_for(r"^\[b\] beat 1$")
+    s = Session(m).enter()
+
+    start = s.mark()
+    os.write(m.master, b"x" * 10240)
+    os.write(m.master, b"\r")
+    shown = s.answered(start, 120)
+    assert shown[-1] == "error: a line has at most 255 characters"
+    assert all(line.strip("x") in (PROMPT, "") for line in shown[:-1]) and shown[0].startswith(PROMPT + "xxx")
+    start = s.mark()
+    os.write(m.master, bytes(b for b in range(128, 256)) + b"\x01\x02\x00\x7f\x1b[Z\x1bOP\x0b" + b"\r")
+    s.answered(start)
+    assert s.state("a") == "running"
+
+    s.run("vm a")
+    s.run("vm b")
+    assert command_line(s, "\x1b[A\x1b[A\r") == PROMPT + "vm a"
+    assert command_line(s, "\x1b[A\x1b[A\x1b[B\x1b[B\x1b[B\x1b[A\r") == PROMPT + "vm a"
+    assert command_line(s, "fra\t\r") == PROMPT + "frames"
+    assert command_line(s, "re\t\r") == PROMPT + "re"  # resume, restart, regs, reboot
+    assert command_line(s, "kill a\x15vms\r") == PROMPT + "vms"
+    assert command_line(s, "kill a\x03vms\r") == PROMPT + "vms"
+    assert command_line(s, "vmx\x7f\x08ms\r") == PROMPT + "vms"
+    assert s.state("a") == "running"
+    assert consecutive(beats(m.text, "a")) and consecutive(beats(m.text, "b"))
+
+
+def command_line(s, keys):
+    """What the command line showed in the end."""
+    start = s.mark()
+    s.m.send(keys)
+    return s.answered(start)[0]
+
+
+@pytest.mark.backends("svm", "bochs-vmx")
+def test_life_from_the_monitor(two, backend):
+    """Row 71 in part: pause freezes, resume goes on, restart and start give a fresh image and scrubbed memory, stop presses
+    the button, kill ends at once; the neighbour counts on through all of it, and no frame is lost."""
+    m = two(backend)
+    m.wait_for(r"^\[a\] beat 2$")
+    s = Session(m).enter()
+    free = s.json("frames --json")["free"]
+
+    assert s.run("pause a") == ["ok"]
+    assert s.run("pause a")[0].startswith("error: ")
+    assert s.state("a") == "paused"
+    frozen = beats(m.text, "a")[-1]
+    wait_beats(m, "b", 12)
+    assert beats(m.text, "a")[-1] == frozen
+    assert s.run("mem a 0x400000 4")[0].startswith("000000400000  a7 b0 a7 b0")
+    s.run("regs a")
+    assert s.run("walk a 0x100000") == ["0x100000 -> 0x100000"]
+    assert s.run("resume a") == ["ok"]
+    m.wait_for(rf"^\[a\] beat {frozen + 3}$")
+    assert consecutive(beats(m.text, "a"))
+
+    start = len(m.text)
+    assert s.run("restart a") == ["ok"]
+    m.wait_for(r"^\[a\] fresh starts=1 memory=clean\n(?:.*\n)*?\[a\] beat 0$", start=start)
+    assert s.run("start a")[0].startswith("error: ")
+
+    start = len(m.text)
+    assert s.run("stop a") == ["ok"]
+    m.wait_for(r"^\[a\] button$", start=start)
+    m.wait_for(r"^MOTE: vm=a ev=exit reason=poweroff code=0 ", start=start)
+    s.wait_state("a", "stopped")
+    for command in ["pause a", "resume a", "stop a", "kill a", "focus a", "log a", "regs a", "mem a 0 1", "walk a 0"]:
+        assert s.run(command) == ["error: a does not live; try start a"], command
+    assert s.run("restart a")[0].startswith("error: ")
+
+    start = len(m.text)
+    assert s.run("start a") == ["ok"]
+    m.wait_for(r"^\[a\] fresh starts=1 memory=clean$", start=start)
+
+    start = s.mark()
+    m.send("pause a\rkill a\rregs a\rpause a\rresume a\rmem a 0 16\rwalk a 0\rstop a\rrestart b\r")
+    s.answered(start, prompts=9)
+    m.wait_for(r"^MOTE: vm=a ev=exit reason=kill ", start=start)
+    m.wait_for(r"^\[b\] fresh starts=1 memory=clean$", start=start)
+    s.wait_state("a", "stopped")
+    assert s.run("start a") == ["ok"]
+    m.wait_for(r"^\[a\] beat 1$", start=len(m.text))
+    assert s.run("audit")[-1] == "leaked: 0 frames"
+    assert s.json("frames --json")["free"] == free
+    assert all(e["leaked-frames"] == "0" for e in m.events(kind="freed"))
+
+
+@pytest.mark.backends("svm", "bochs-vmx")
+def test_cycles_beside_a_neighbour(two, backend):
+    """Row 71 in part: cycles of pause, resume, restart, kill, start; the neighbour's numbers have no gap."""
+    cycles = 60 if backend == "svm" else 10
+    m = two(backend, cpus=2)
+    m.wait_for(r"^\[a\] beat 1$")
+    s = Session(m).enter()
+    free = s.json("frames --json")["free"]
+    for i in range(cycles):
+        verbs = ["pause", "resume", "restart"] if i % 2 == 0 else ["pause", "kill", "start"]
+        for verb in verbs:
+            if verb == "start":
+                s.wait_state("a", "stopped")
+            assert s.run(f"{verb} a") == ["ok"], (i, verb)
+        if i % 2 == 0:
+            s.wait_state("a", "running")
+    wait_beats(m, "a", 2)
+    wait_beats(m, "b", 2)
+    assert s.json("frames --json")["free"] == free
+    assert beats(m.text, "b") == list(range(len(beats(m.text, "b"))))
+    starts = re.findall(r"^\[a\] fresh (.*)$", m.text, re.MULTILINE)
+    assert all("starts=1 memory=clean".startswith(text) for text in starts)  # some were killed in the middle
+    assert len(m.events("a", "start")) == cycles + 1
+    assert {e["leaked-frames"] for e in m.events("a", "freed")} == {"0"}
+
+
+@pytest.mark.backends("svm", "bochs-vmx")
+def test_killed_neighbour_is_not_missed(machine, guest, backend):
+    """Row 70: killing one VM, even one that spins with interrupts off, leaves the other's counter running."""
+    m = machine(backend=backend, cmdline=CMDLINE, modules=[
+        (guest("spin"), "kernel vm=spin type=flat mode=real load=0x7c00 mem=4M"), (guest("beat"), f"kernel vm=b {BEAT}")])
+    m.wait_for(r"^\[b\] beat 1$")
+    s = Session(m).enter()
+    assert s.run("pause spin") == ["ok"] and s.state("spin") == "paused"
+    assert s.run("resume spin") == ["ok"]
+    assert s.run("kill spin") == ["ok"]
+    m.wait_for(r"^MOTE: vm=spin ev=freed leaked-frames=0 ")
+    wait_beats(m, "b", 5)
+    assert s.run("start spin") == ["ok"] and s.state("spin") == "running"
+    wait_beats(m, "b", 5)
+    assert beats(m.text, "b") == list(range(len(beats(m.text, "b"))))
+
+
+@pytest.mark.backends("svm", "bochs-vmx")
+def test_console_multiplexing(two, backend):
+    """Row 73: whole lines with their VM's name, the switch key, input for the focus, the last output shown again."""
+    m = two(backend, cmdline=CMDLINE + " focus=b")
+    m.wait_for(r"^\[b\] beat 3$")
+    m.send("Q")
+    m.wait_for(r"^\[b\] typed Q$")
+
+    start = len(m.text)
+    m.send(ESCAPE + "1")
+    m.wait_for(r"^MOTE: console focus=a$", start=start)
+    replay = m.text[start:m.text.index("MOTE: console focus=a", start)]
+    again = [n for n in beats(replay, "a") if n in beats(m.text[:start], "a")]
+    assert len(again) >= 3 and consecutive(again[-3:]), replay
+    m.send("R")
+    m.wait_for(r"^\[a\] typed R$", start=start)
+    m.send(ESCAPE + "n")
+    m.wait_for(r"^MOTE: console focus=b$", start=start)
+    m.send("S")
+    m.wait_for(r"^\[b\] typed S$", start=start)
+    start = len(m.text)
+    m.send(ESCAPE + "h")
+    m.wait_for(r"^MOTE: console escape=\^\] .*m=monitor", start=start)
+
+    s = Session(m).enter()
+    start = len(m.text)
+    m.send("focus a\r")
+    m.send("T")
+    m.wait_for(r"^\[a\] typed T$", start=start)
+    s.enter()
+    assert s.run("kill a") == ["ok"]
+    s.wait_state("a", "stopped")
+    torn = [line for line in m.lines if not re.match(r"\[[ab]\] |MOTE: |mote> |monitor: |\[\{|ok$|$", line)
+            and m.lines.index(line) > m.lines.index("[a] beat 0")]
+    assert torn == [], torn
+    assert "typed" not in "".join(line for line in m.lines if line.startswith("[a]") and ("Q" in line or "S" in line))
+    m.send(ESCAPE + "q")
+    assert m.finish() == 0
