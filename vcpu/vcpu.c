@@ -152,9 +152,25 @@ static bool must_leave(const struct vcpu *v, const struct percpu *cpu)
     return READ_ONCE(cpu->resched) || (READ_ONCE(v->requests) & VCPU_REQ_STOP) != 0;
 }
 
+/* For the report on a crash. */
+static void remember(struct vcpu *v, const struct vcpu_exit *exit)
+{
+    u64 where = 0;
+
+    if (exit->kind == VCPU_EXIT_PIO) {
+        where = exit->pio.port;
+    } else if (exit->kind == VCPU_EXIT_NPF) {
+        where = exit->npf.gpa.v;
+    } else if (exit->kind == VCPU_EXIT_HYPERCALL) {
+        where = exit->hypercall.number;
+    }
+    v->history[v->history_head++ % VCPU_HISTORY] = (struct vcpu_past_exit){vcpu_pc(v), where, exit->kind};
+}
+
 /* Let the VM layer serve the exit here, where entering again costs least. false: it has to be returned. */
 static bool serve(struct vcpu *v, struct vcpu_exit *exit)
 {
+    remember(v, exit);
     if (v->config.serve == NULL) {
         return false;
     }

@@ -56,6 +56,15 @@ struct vcpu_config {
     bool (*serve)(struct vcpu *v, struct vcpu_exit *exit);
 };
 
+#define VCPU_HISTORY 8U
+
+/* An exit that went to the VM layer. */
+struct vcpu_past_exit {
+    u64 pc;
+    u64 where; /* port, guest-physical address or call number, by kind */
+    u32 kind;  /* enum vcpu_exit_kind */
+};
+
 struct vcpu {
     struct vcpu_config config;
     const struct vcpu_backend *backend;
@@ -66,6 +75,8 @@ struct vcpu {
     u64 exit_counts[VCPU_EXIT_KINDS];
     u64 exits; /* hardware exits in all, those handled inside included */
     const char *invalid_reason;
+    struct vcpu_past_exit history[VCPU_HISTORY]; /* a ring of the last; the owner's */
+    u32 history_head;                            /* free-running */
     struct vcpu_arch arch;
 };
 
@@ -119,6 +130,13 @@ void vcpu_clear_request(struct vcpu *v, u32 requests);
 MUST_CHECK int vcpu_set_entry(struct vcpu *v, const struct vcpu_entry *entry);
 /* Log registers, control state, last exit: for crash reports. Owner CPU or stopped. Lines start with "vm=<name> ". */
 void vcpu_dump(struct vcpu *v, const char *vm_name);
+/* In what way a guest died. */
+enum vcpu_death { VCPU_DEATH_OTHER, VCPU_DEATH_SHUTDOWN, VCPU_DEATH_MEMORY, VCPU_DEATH_EMULATION, VCPU_DEATH_ENTRY,
+                  VCPU_DEATH_TIMEOUT };
+/* Log why a guest died, as far as its registers and memory tell: the last exits, the instruction, page walks, and a
+ * sentence, each a line "vm=<name> ev=autopsy ...". Bounded; reads guest memory only through config.mem. Owner CPU or
+ * stopped. */
+void vcpu_autopsy(struct vcpu *v, const char *vm_name, enum vcpu_death death);
 /* Make the guest state one that the hardware must refuse at the next entry; for self tests of the failure path.
  * Owner. */
 void vcpu_break_state(struct vcpu *v);

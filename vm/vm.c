@@ -16,6 +16,12 @@ static const struct {
 #undef VM_END_ROW
 };
 
+static const enum vcpu_death deaths[ARRAY_SIZE(ends)] = {
+    [VM_END_TRIPLE_FAULT] = VCPU_DEATH_SHUTDOWN, [VM_END_UNMAPPED] = VCPU_DEATH_MEMORY,
+    [VM_END_EMULATION] = VCPU_DEATH_EMULATION,   [VM_END_ENTRY_FAILED] = VCPU_DEATH_ENTRY,
+    [VM_END_TIMEOUT] = VCPU_DEATH_TIMEOUT,
+};
+
 static void wake(struct vcpu *v)
 {
     struct vm *vm = v->config.ctx;
@@ -201,6 +207,7 @@ void vm_report_end(struct vm *vm)
                   vm->end_vcpu, (unsigned long long)vcpu_pc(&vm->vcpus[vm->end_vcpu]),
                   (unsigned long long)total_exits(vm), separator, vm->why);
         vcpu_dump(&vm->vcpus[vm->end_vcpu], vm->config->name);
+        vcpu_autopsy(&vm->vcpus[vm->end_vcpu], vm->config->name, deaths[vm->end]);
     } else {
         log_event("vm=%s ev=exit reason=%s code=%u exits=%llu%s%s", vm->config->name, ends[vm->end].text, vm->end_code,
                   (unsigned long long)total_exits(vm), separator, vm->why);

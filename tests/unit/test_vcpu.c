@@ -102,6 +102,11 @@ void isa_vcpu_reset(struct vcpu *v)
     v->arch.rip = 0xFFF0;
 }
 
+u64 vcpu_pc(struct vcpu *v)
+{
+    return v->arch.rip;
+}
+
 bool isa_vcpu_event_waits(struct vcpu *v)
 {
     (void)v;

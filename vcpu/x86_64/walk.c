@@ -6,7 +6,7 @@
 
 #define PAGE_SHIFT 12
 #define PAGE_BYTES BIT(PAGE_SHIFT)
-#define MAX_LEVELS 5
+#define MAX_LEVELS X86_WALK_LEVELS
 #define MAX_RESTARTS 4 /* other vCPUs may change tables under the walk; hardware would start over too */
 
 /* 4 MiB pages of two-level paging: SDM 4.3, PSE-36 */
@@ -28,8 +28,9 @@ struct walk {
     bool long_mode, nxe;
     u8 phys_bits;
     unsigned met;            /* entries read so far */
-    u64 at[MAX_LEVELS];      /* where they are */
+    u64 at[MAX_LEVELS];      /* where they are; after a failure also where the one is that ended the walk */
     u64 entry[MAX_LEVELS];   /* what they were */
+    bool outside;            /* that one is in no memory */
     u64 rights;              /* PTE_RW and PTE_US of all, PTE_XD of any */
     u64 gpa, page_size;
     u32 error;               /* #PF error code so far */
@@ -188,14 +189,16 @@ static int walk_down(struct walk *w)
         u64 at = table + index * w->entry_bytes;
         u64 entry;
 
-        if (read_entry(w, at, &entry) != 0 || (entry & PTE_P) == 0) {
+        w->outside = read_entry(w, at, &entry) != 0;
+        w->at[w->met] = at;
+        w->entry[w->met] = entry;
+        if ((entry & PTE_P) == 0) {
             return walk_fault(w, 0);
         }
         if (reserved_bits_set(w, level, entry)) {
             return walk_fault(w, PF_ERROR_P | PF_ERROR_RSVD);
         }
-        w->at[w->met] = at;
-        w->entry[w->met++] = entry;
+        w->met++;
         accumulate(w, level, entry);
         if (is_leaf(w, level, entry)) {
             translate(w, level, entry);
@@ -265,4 +268,23 @@ int x86_walk(struct vcpu *v, gva_t va, u32 access, bool set_ad, struct x86_walk_
     }
     *out = (struct x86_walk_result){.gpa = GPA(w.gpa), .page_size = w.page_size};
     return 0;
+}
+
+void x86_walk_explain(struct vcpu *v, gva_t va, u32 access, struct x86_walk_report *out)
+{
+    const struct vcpu_arch *a = x86_regs(v, X86_G_CORE | X86_G_CR | X86_G_SEG);
+    struct walk w = {.v = v, .a = a, .va = va.v, .access = access, .gpa = va.v & GENMASK(31, 0)};
+
+    memset(out, 0, sizeof(*out));
+    if ((a->cr0 & CR0_PG) != 0) {
+        out->failed = walk_paged(&w, false) != 0;
+    }
+    out->gpa = GPA(w.gpa);
+    out->levels = w.levels;
+    out->met = (u8)w.met;
+    out->canonical = !w.long_mode || canonical(&w);
+    out->outside = w.outside;
+    out->error = w.error;
+    memcpy(out->at, w.at, sizeof(out->at));
+    memcpy(out->entry, w.entry, sizeof(out->entry));
 }

@@ -163,6 +163,22 @@ struct x86_walk_result {
  * fault_error set. Sets A/D bits as hardware would when set_ad. Bounded; a table outside RAM is -E_FAULT. */
 MUST_CHECK int x86_walk(struct vcpu *v, gva_t va, u32 access, bool set_ad, struct x86_walk_result *out);
 
+#define X86_WALK_LEVELS 5
+
+/* A walk step by step, for reports. */
+struct x86_walk_report {
+    gpa_t gpa;        /* when !failed */
+    bool failed;
+    bool canonical;   /* the address is */
+    bool outside;     /* failed: the entry at[met] is in no memory */
+    u8 levels;        /* of the paging mode; 0 without paging */
+    u8 met;           /* entries that led on; with failed and met < levels, at[met] and entry[met] ended the walk */
+    u32 error;        /* failed: the #PF error code */
+    u64 at[X86_WALK_LEVELS], entry[X86_WALK_LEVELS]; /* guest-physical addresses and values, the root's first */
+};
+/* As x86_walk() without set_ad, told in full. */
+void x86_walk_explain(struct vcpu *v, gva_t va, u32 access, struct x86_walk_report *out);
+
 /* Read or write guest-linear memory that must be RAM. 0 or -E_FAULT (pages before the fault may be done). */
 MUST_CHECK int x86_read_linear(struct vcpu *v, gva_t va, void *buf, size_t len, u32 access);
 MUST_CHECK int x86_write_linear(struct vcpu *v, gva_t va, const void *buf, size_t len, u32 access);

@@ -1,0 +1,182 @@
+/* units: vcpu/x86_64/autopsy.c vcpu/x86_64/autopsy_delivery.c vcpu/x86_64/walk.c vcpu/x86_64/linear.c vcpu/x86_64/decode.c vcpu/x86_64/decode_tables.c kernel/lib/fmt.c tests/unit/emu_guest.c */
+/* Sentences about dead guests; whatever their registers and tables hold, the report ends. */
+#include "tests/unit/host.h"
+#include "kernel/x86_64/regs.h"
+#include "tests/unit/emu_guest.h"
+#include "vcpu/x86_64/autopsy.h"
+#include <string.h>
+
+#define ALL (PTE_P | PTE_RW | PTE_US)
+#define CODE 0x8000ULL
+#define GDT 0x9000ULL
+#define IDT 0xA000ULL
+#define STACK 0xB000ULL
+#define CODE64 0x00209B0000000000ULL
+#define GATE 0x00008E0000080000ULL
+
+static char why[AUTOPSY_WHY_MAX];
+
+const char *vcpu_exit_name(enum vcpu_exit_kind kind)
+{
+    return kind < VCPU_EXIT_KINDS ? "kind" : "?";
+}
+
+/* A guest in long mode that could take any exception. */
+static void healthy(void)
+{
+    guest_reset_long();
+    guest.v.cpu = CPU_MAX;
+    for (u64 page = 0; page < 16; page++) {
+        guest_map(page << 12, page << 12, ALL);
+    }
+    guest_write64(GDT + 8, CODE64);
+    for (u64 vector = 0; vector < 32; vector++) {
+        guest_write64(IDT + 16 * vector, GATE | CODE);
+    }
+    guest.v.arch.rip = CODE;
+    guest.ram[CODE] = 0xCC;
+    guest.v.arch.gpr[X86_RSP] = STACK + 0x800;
+    guest.v.arch.gdtr = (struct x86_dtr){GDT, 15};
+    guest.v.arch.idtr = (struct x86_dtr){IDT, 511};
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    healthy();
+    return 0;
+}
+
+static void says(enum vcpu_death death, const char *want)
+{
+    autopsy_sentence(&guest.v, death, why);
+    assert_string_equal(why, want);
+}
+
+static void a_healthy_guest_takes_every_exception(void **state)
+{
+    (void)state;
+    for (u32 vector = 0; vector < 32; vector++) {
+        assert_true(autopsy_deliverable(&guest.v, (u8)vector, why));
+    }
+    assert_false(autopsy_deliverable(&guest.v, 32, why));
+    assert_string_equal(why, "IDT limit 0x1ff: no gate for vector 32");
+    says(VCPU_DEATH_SHUTDOWN, "IDT, GDT, TSS and stack look right by now");
+}
+
+static void one_thing_wrong(void **state)
+{
+    (void)state;
+    guest.v.arch.idtr.limit = 3 * 16 + 14;
+    says(VCPU_DEATH_SHUTDOWN, "IDT limit 0x3e: no gate for vector 3 (#BP)");
+    guest.v.arch.idtr.limit++; /* now there is one for #BP; but not for the double fault */
+    says(VCPU_DEATH_SHUTDOWN, "IDT limit 0x3f: no gate for vector 8 (#DF)");
+    healthy();
+    guest_write64(IDT + 3 * 16, (GATE | CODE) & ~BIT(47));
+    says(VCPU_DEATH_SHUTDOWN, "gate of vector 3 (#BP) is not present");
+    healthy();
+    guest_write64(IDT + 3 * 16, GATE & ~0xFFFF0000ULL);
+    says(VCPU_DEATH_SHUTDOWN, "gate of vector 3 (#BP) has a null selector");
+    healthy();
+    guest_write64(GDT + 8, CODE64 & ~BIT(53));
+    says(VCPU_DEATH_SHUTDOWN, "selector 0x8 in the gate of vector 3 (#BP) is no 64-bit code segment");
+    healthy();
+    guest.v.arch.idtr.base = GUEST_RAM_BYTES;
+    guest_map(GUEST_RAM_BYTES, GUEST_RAM_BYTES, ALL);
+    says(VCPU_DEATH_SHUTDOWN, "IDT entry of vector 3 (#BP) at 0x40030: gpa 0x40030 is no memory");
+}
+
+static void stacks_of_the_tss(void **state)
+{
+    (void)state;
+    guest.v.arch.cpl = 3;
+    guest.v.arch.seg[X86_TR] = (struct x86_seg){.base = 0xC000, .limit = 103, .attr = 0x8B};
+    guest_write64(0xC004, STACK);
+    assert_true(autopsy_deliverable(&guest.v, VECTOR_BP, why));
+    guest_write64(0xC004, 8);
+    assert_true(autopsy_deliverable(&guest.v, VECTOR_BP, why));
+    guest_write64(0xC004, 0x100008);
+    assert_false(autopsy_deliverable(&guest.v, VECTOR_BP, why));
+    assert_non_null(strstr(why, "stack at 0x100000: its level-1 page-table entry"));
+    guest.v.arch.seg[X86_TR].limit = 10;
+    assert_false(autopsy_deliverable(&guest.v, VECTOR_BP, why));
+    assert_string_equal(why, "TSS limit 0xa: no stack for vector 3 (#BP)");
+}
+
+static void real_mode(void **state)
+{
+    (void)state;
+    guest_reset_real();
+    guest.v.cpu = CPU_MAX;
+    guest.v.arch.idtr.limit = 0x3FF;
+    guest.ram[0] = 0xCD;
+    guest.ram[1] = 0x21;
+    says(VCPU_DEATH_SHUTDOWN, "IDT, GDT, TSS and stack look right by now");
+    guest.v.arch.idtr.limit = 0x21 * 4 + 2;
+    says(VCPU_DEATH_SHUTDOWN, "IDT limit 0x86: no gate for vector 33");
+}
+
+static void other_deaths(void **state)
+{
+    (void)state;
+    says(VCPU_DEATH_OTHER, "");
+    guest.v.arch.cr0 |= BIT(32);
+    says(VCPU_DEATH_ENTRY, "the CPU refused the state: CR0 bits 63:32 are set");
+    guest.v.arch.cr0 = CR0_PG | CR0_NE;
+    says(VCPU_DEATH_ENTRY, "the CPU refused the state: CR0.PG is set without CR0.PE");
+    healthy();
+    says(VCPU_DEATH_ENTRY, "the CPU refused the state");
+    says(VCPU_DEATH_MEMORY, "a page table for its data, below cr3=0x1000, is in no memory");
+    guest.v.arch.cr3 = GUEST_RAM_BYTES;
+    says(VCPU_DEATH_MEMORY, "code at 0x8000: its level-4 page-table entry at gpa 0x40000 is in no memory");
+    healthy();
+    guest.v.state = VCPU_BLOCKED;
+    says(VCPU_DEATH_TIMEOUT, "it waited in HLT with interrupts off");
+}
+
+static u64 noise(void)
+{
+    static u64 seed = 88172645463325252ULL;
+
+    seed ^= seed << 13;
+    seed ^= seed >> 7;
+    return seed ^= seed << 17;
+}
+
+/* Registers and tables of noise, most of it small so that it hits memory: ends, with a string that ends. */
+static void noise_is_survived(void **state)
+{
+    (void)state;
+    for (unsigned round = 0; round < 20000; round++) {
+        u64 *words = (u64 *)&guest.v.arch;
+        healthy();
+        for (unsigned i = 0; i < 12; i++) {
+            words[noise() % (offsetof(struct vcpu_arch, fpu) / 8)] = noise() >> noise() % 64;
+            guest_write64((noise() % (GUEST_RAM_BYTES - 8)) & ~7ULL, noise() >> noise() % 64);
+            guest_write64(IDT + noise() % 512, noise());
+        }
+        guest.v.arch.valid = X86_G_ALL;
+        guest.v.history_head = (u32)noise();
+        host_log_clear();
+        vcpu_autopsy(&guest.v, "x", (enum vcpu_death)(noise() % 6));
+        unsigned lines = 0;
+        for (size_t i = 0; i < host_log_len; i++) {
+            lines += host_log[i] == '\n';
+        }
+        assert_in_range(lines, 1, VCPU_HISTORY + 4);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(a_healthy_guest_takes_every_exception, setup),
+        cmocka_unit_test_setup(one_thing_wrong, setup),
+        cmocka_unit_test_setup(stacks_of_the_tss, setup),
+        cmocka_unit_test_setup(real_mode, setup),
+        cmocka_unit_test_setup(other_deaths, setup),
+        cmocka_unit_test_setup(noise_is_survived, setup),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
