@@ -37,6 +37,14 @@ static void prepare_locked(struct run_queue *queue)
     }
 }
 
+/* To the tail. Lock held. */
+static void enqueue(struct run_queue *queue, struct task *task)
+{
+    task->state = STATE_QUEUED;
+    task->queued_ns = time_now_ns();
+    list_insert_before(&queue->tasks, &task->link);
+}
+
 /* This CPU was kicked: somebody may have become runnable while a task that thought itself alone runs. */
 static void limit_running_task(void)
 {
@@ -92,11 +100,11 @@ int sched_add(struct task *task)
     u64 flags = spin_lock(&queue->lock);
     prepare_locked(queue);
     task->cpu = cpu;
-    task->state = STATE_QUEUED;
     task->wake_pending = false;
     task->run_ns = 0;
+    task->wait_ns = 0;
     queue->assigned += task->service ? 0 : 1;
-    list_insert_before(&queue->tasks, &task->link);
+    enqueue(queue, task);
     spin_unlock(&queue->lock, flags);
     notify(cpu);
     return 0;
@@ -109,8 +117,7 @@ void sched_wake(struct task *task)
     bool tell = true;
 
     if (task->state == STATE_BLOCKED) {
-        task->state = STATE_QUEUED;
-        list_insert_before(&queue->tasks, &task->link);
+        enqueue(queue, task);
     } else if (task->state == STATE_RUNNING) {
         task->wake_pending = true;
     } else {
@@ -135,7 +142,9 @@ static struct task *begin_next(struct run_queue *queue)
         task->state = STATE_RUNNING;
         task->wake_pending = false;
         percpu()->current_task = task;
-        queue->slice_end_ns = time_now_ns() + SCHED_SLICE_NS;
+        u64 now = time_now_ns();
+        task->wait_ns += now - task->queued_ns;
+        queue->slice_end_ns = now + SCHED_SLICE_NS;
         if (!list_empty(&queue->tasks)) {
             timer_arm(&queue->slice, queue->slice_end_ns);
         }
@@ -154,8 +163,7 @@ static void finish(struct run_queue *queue, struct task *task, enum task_verdict
         task->state = STATE_GONE;
         queue->assigned -= task->service ? 0 : 1;
     } else if (verdict == TASK_AGAIN || task->wake_pending) {
-        task->state = STATE_QUEUED;
-        list_insert_before(&queue->tasks, &task->link);
+        enqueue(queue, task);
     } else {
         task->state = STATE_BLOCKED;
     }

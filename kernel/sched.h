@@ -24,6 +24,8 @@ struct task {
     u32 state;              /* sched.c's */
     bool wake_pending;
     u64 run_ns;             /* time it ran */
+    u64 wait_ns;            /* time it was runnable while another ran */
+    u64 queued_ns;          /* when it became runnable last */
     struct list link;
 };
 

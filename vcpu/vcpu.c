@@ -138,11 +138,13 @@ int vcpu_unbind(struct vcpu *v)
 
 bool vcpu_try_unblock(struct vcpu *v)
 {
-    u32 wanted = VCPU_REQ_NMI | VCPU_REQ_STOP;
+    u32 wanted = VCPU_REQ_NMI | VCPU_REQ_STOP | VCPU_REQ_WAKE;
 
     if (v->state == VCPU_BLOCKED &&
         ((__atomic_load_n(&v->requests, __ATOMIC_SEQ_CST) & wanted) != 0 || isa_vcpu_event_waits(v))) {
         move(v, is_bound(v) ? VCPU_READY : VCPU_FREE);
+        /* After the move: who reads the requests and then the state finds it awake by one of them. */
+        (void)__atomic_fetch_and(&v->requests, ~VCPU_REQ_WAKE, __ATOMIC_SEQ_CST);
     }
     return v->state == VCPU_READY || v->state == VCPU_FREE;
 }

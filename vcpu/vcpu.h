@@ -27,12 +27,16 @@ enum vcpu_state {
 #define VCPU_REQ_EVENT BIT32(0) /* look at the interrupt chip */
 #define VCPU_REQ_NMI BIT32(1)
 #define VCPU_REQ_FLUSH BIT32(2) /* guest translations */
+#define VCPU_REQ_WAKE BIT32(4)  /* ends a halt, this one or the next, without any interrupt */
 #define VCPU_REQ_STOP BIT32(3)  /* leave vcpu_run() with KICKED and stay out until the VM layer clears it */
 
 /* How a vCPU reaches its VM: supplied at create, called on the owning CPU, IRQs on or off. */
 struct vcpu_mem_ops {
     int (*ram_read)(void *ctx, gpa_t gpa, void *buf, size_t len);        /* 0 or -E_FAULT: not RAM */
     int (*ram_write)(void *ctx, gpa_t gpa, const void *buf, size_t len); /* 0 or -E_FAULT: not RAM, or read-only */
+    /* [gpa, gpa+len) as host memory for as long as the VM exists, or NULL: not writable RAM, or not contiguous. The guest
+     * changes it at any time. */
+    void *(*ram_window)(void *ctx, gpa_t gpa, size_t len);
     /* size 1,2,4,8; unclaimed reads give all ones */
     void (*mmio)(void *ctx, gpa_t gpa, u8 size, bool write, u64 *value);
     void (*pio)(void *ctx, u16 port, u8 size, bool write, u32 *value);
@@ -97,8 +101,7 @@ MUST_CHECK int vcpu_bind(struct vcpu *v);
  * unbound). 0 or -E_STATE. */
 MUST_CHECK int vcpu_unbind(struct vcpu *v);
 /* Blocked -> Ready (unbound: -> Free, so that bind makes it Ready) when an event waits. true when it is Ready or
- * Free now.
- * Owner CPU. */
+ * Free now. A request WAKE is used up. Owner CPU. */
 bool vcpu_try_unblock(struct vcpu *v);
 /* Ready -> Running -> Ready/Blocked/Invalid. Enters the guest until an exit that config.serve leaves to the caller, or
  * until the CPU or a request wants the vCPU out. IRQs on at call and return. 0 with *exit filled, or -E_STATE (nothing changed). */
@@ -110,6 +113,10 @@ void vcpu_invalidate(struct vcpu *v, const char *reason);
 /* Release everything. Must be unbound. -> Created. 0 or -E_STATE. */
 MUST_CHECK int vcpu_destroy(struct vcpu *v);
 
+/* The vCPU, bound here, is about to run after a pause; in all it has waited waited_ns for a CPU. Tells a guest that asked to
+ * know. vcpu_descheduled(): it stops running for now. Owner CPU. */
+void vcpu_scheduled(struct vcpu *v, u64 waited_ns);
+void vcpu_descheduled(struct vcpu *v);
 /* Complete the exit that vcpu_run() returned: merge IN data or the hypercall result by width, advance. Owner CPU. */
 void vcpu_finish(struct vcpu *v, struct vcpu_exit *exit);
 /* Argument 0..5 of the hypercall being served, by the ABI of vm/abi.h for Mote's numbers, in KVM's order below

@@ -16,6 +16,13 @@ static int ram_write(void *ctx, gpa_t gpa, const void *buf, size_t len)
     return gmem_write(&vm->mem, gpa, buf, len);
 }
 
+static void *ram_window(void *ctx, gpa_t gpa, size_t len)
+{
+    const struct vm *vm = ctx;
+
+    return gmem_window(&vm->mem, gpa, len);
+}
+
 static void mmio(void *ctx, gpa_t gpa, u8 size, bool write, u64 *value)
 {
     const struct vm *vm = ctx;
@@ -42,6 +49,7 @@ static void pio(void *ctx, u16 port, u8 size, bool write, u32 *value)
 const struct vcpu_mem_ops vm_mem_ops = {
     .ram_read = ram_read,
     .ram_write = ram_write,
+    .ram_window = ram_window,
     .mmio = mmio,
     .pio = pio,
 };

@@ -63,12 +63,22 @@ bool vm_cpu_obey(struct vm *vm, struct vcpu *v)
     return !parked;
 }
 
+/* Will nothing but a command ever wake this CPU? Requests are read before the state: see vcpu_try_unblock(). */
+static bool sleeps_for_good(const struct vm *vm, u32 cpu)
+{
+    const struct vcpu *v = &vm->vcpus[cpu];
+    u32 requests = __atomic_load_n(&v->requests, __ATOMIC_SEQ_CST);
+    u32 state = __atomic_load_n(&v->state, __ATOMIC_SEQ_CST);
+
+    return READ_ONCE(vm->cpus[cpu].parked) || (READ_ONCE(vm->cpus[cpu].halted_for_good) && state == VCPU_BLOCKED &&
+                                               (requests & (VCPU_REQ_NMI | VCPU_REQ_WAKE)) == 0);
+}
+
 bool vm_cpu_halts(struct vm *vm, u32 cpu, bool interruptible)
 {
     vm->cpus[cpu].halted_for_good = !interruptible;
     for (u32 i = 0; i < vm->vcpu_count; i++) {
-        bool asleep = READ_ONCE(vm->cpus[i].parked) || READ_ONCE(vm->cpus[i].halted_for_good);
-        if (!asleep || READ_ONCE(vm->cpus[i].command) != VM_CPU_NONE) {
+        if (!sleeps_for_good(vm, i) || READ_ONCE(vm->cpus[i].command) != VM_CPU_NONE) {
             return false;
         }
     }

@@ -182,6 +182,17 @@ static void *piece_at(const struct gmem *mem, u64 gpa, u64 left, size_t *len)
     return phys_ptr(HPA(block->hpa.v + offset));
 }
 
+void *gmem_window(const struct gmem *mem, gpa_t gpa, size_t len)
+{
+    size_t piece;
+
+    if (len == 0 || !covered(mem, gpa.v, len, GMEM_WRITABLE)) {
+        return NULL;
+    }
+    void *window = piece_at(mem, gpa.v, len, &piece);
+    return piece == len ? window : NULL;
+}
+
 int gmem_read(const struct gmem *mem, gpa_t gpa, void *buf, size_t len)
 {
     size_t piece;

@@ -35,5 +35,7 @@ MUST_CHECK int gmem_write(struct gmem *mem, gpa_t gpa, const void *buf, size_t l
 /* As gmem_write() but also into read-only blocks: for loaders only. */
 MUST_CHECK int gmem_load(struct gmem *mem, gpa_t gpa, const void *buf, size_t len);
 MUST_CHECK int gmem_zero(struct gmem *mem, gpa_t gpa, u64 len);
+/* The range as host memory, for as long as the memory exists; NULL: not all writable RAM of one block. */
+void *gmem_window(const struct gmem *mem, gpa_t gpa, size_t len);
 /* Is the whole range RAM? */
 bool gmem_contains(const struct gmem *mem, gpa_t gpa, u64 len);

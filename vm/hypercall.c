@@ -95,7 +95,11 @@ void vm_hypercall(struct vm *vm, struct vcpu *v, struct vcpu_exit *exit)
 
     if (exit->hypercall.user) {
         exit->hypercall.result = (u64)(s64)MOTE_EPERM;
-    } else if (number < MOTE_HC_FIRST || number - MOTE_HC_FIRST >= ARRAY_SIZE(calls)) {
+    } else if (number < MOTE_HC_FIRST) {
+        if (!vm->board_ops->hypercall(vm, v, exit)) {
+            exit->hypercall.result = (u64)(s64)MOTE_ENOSYS;
+        }
+    } else if (number - MOTE_HC_FIRST >= ARRAY_SIZE(calls)) {
         exit->hypercall.result = (u64)(s64)MOTE_ENOSYS;
     } else {
         exit->hypercall.result = calls[number - MOTE_HC_FIRST](vm, v, exit);

@@ -201,16 +201,24 @@ enum task_verdict vm_run_slice(struct task *task, u64 slice_end_ns)
     struct vm *vm = v->config.ctx;
     enum task_verdict verdict = TASK_AGAIN;
     bool again = true;
+    bool entered = false;
 
     (void)slice_end_ns;
     while (again && prepare(vm, v, &verdict)) {
         struct vcpu_exit exit;
 
+        if (!entered) {
+            vcpu_scheduled(v, task->wait_ns);
+            entered = true;
+        }
         if (vcpu_run(v, &exit) != 0) {
             vm_stop(vm, VM_END_INTERNAL, 1, "vcpu=%u does not run, state=%s", v->config.id, vcpu_state_name(v->state));
             continue;
         }
         again = serve(vm, v, &exit) && !READ_ONCE(percpu()->resched);
+    }
+    if (entered && verdict != TASK_EXIT) {
+        vcpu_descheduled(v);
     }
     return verdict;
 }

@@ -46,6 +46,8 @@ struct vm_board_ops {
     void (*stop)(struct vm *vm);    /* no device timer or interrupt comes after this; task context */
     void (*destroy)(struct vm *vm); /* free the devices */
     void (*power_button)(struct vm *vm); /* press it; any CPU */
+    /* A hypercall of the platform's own numbers, below MOTE_HC_FIRST. false: no such call. Owner CPU. */
+    bool (*hypercall)(struct vm *vm, struct vcpu *v, struct vcpu_exit *exit);
     void (*cpu_reset)(struct vm *vm, u32 cpu); /* the interrupt chip's part of a CPU's reset; its owner, not bound */
 };
 

@@ -57,7 +57,7 @@ static void pio(void *ctx, u16 port, u8 size, bool write, u32 *value)
     record(guest.pio, &guest.pio_count, (struct guest_access){port, *value, size, write});
 }
 
-static const struct vcpu_mem_ops mem_ops = {ram_read, ram_write, mmio, pio};
+static const struct vcpu_mem_ops mem_ops = {.ram_read = ram_read, .ram_write = ram_write, .mmio = mmio, .pio = pio};
 
 const struct vcpu_caps *vcpu_backend_caps(void)
 {

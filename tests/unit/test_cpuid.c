@@ -95,7 +95,7 @@ static void signatures(void **state)
     assert_memory_equal(&r.ebx, "KVMK", 4);
     assert_memory_equal(&r.ecx, "VMKV", 4);
     assert_memory_equal(&r.edx, "M\0\0\0", 4);
-    assert_int_equal(ask(0x40000001, 0).eax, 0x0100000B); /* clock, and no I/O delay */
+    assert_int_equal(ask(0x40000001, 0).eax, 0x0100022B); /* clock, no I/O delay, steal time, TLB flush */
     r = ask(0x40000100, 0);
     assert_int_equal(r.eax, 0x40000101);
     assert_memory_equal(&r.ebx, "Mote", 4);

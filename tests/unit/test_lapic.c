@@ -55,7 +55,7 @@ static void state_after_reset(void **state)
 static void registers_keep_what_they_have(void **state)
 {
     static const u32 kept[][2] = {{R_TPR, 0xFF}, {R_LDR, 0xFF000000}, {R_SVR, 0x3FF}, {R_LVT_TIMER, 0x700FF & ~0x0U},
-                                  {R_LVT_LINT0, 0x1F7FF}, {R_LVT_LINT1, 0x1F7FF}, {R_LVT_ERROR, 0x110FF}, {R_DIVIDE, 0xB},
+                                  {R_LVT_LINT0, 0x1A7FF}, {R_LVT_LINT1, 0x1A7FF}, {R_LVT_ERROR, 0x100FF}, {R_DIVIDE, 0xB},
                                   {R_DFR, ~0U}, {R_ICR_HIGH, 0xFF000000}};
 
     (void)state;

@@ -1,4 +1,4 @@
-/* units: tests/unit/x86_fake.c vcpu/x86_64/msr.c vcpu/x86_64/msr_memtype.c vcpu/x86_64/cr.c vcpu/x86_64/cpuid.c vcpu/x86_64/regs.c vcpu/x86_64/event.c vcpu/x86_64/chip.c vcpu/x86_64/pv_clock.c */
+/* units: tests/unit/x86_fake.c vcpu/x86_64/msr.c vcpu/x86_64/msr_memtype.c vcpu/x86_64/cr.c vcpu/x86_64/cpuid.c vcpu/x86_64/regs.c vcpu/x86_64/event.c vcpu/x86_64/chip.c vcpu/x86_64/pv_clock.c vcpu/x86_64/pv_steal.c */
 /* KVM's paravirtual MSRs: records are right, checked, and never leave RAM. */
 #include "tests/unit/host.h"
 #include "kernel/lib/errno.h"
@@ -129,6 +129,80 @@ static void addresses_are_checked(void **state)
     }
 }
 
+static void steal_time_and_preempted(void **state)
+{
+    struct pv_steal_record *record = (struct pv_steal_record *)(void *)(fake_ram + RECORD_AT);
+
+    (void)state;
+    vcpu_scheduled(&fake_v, 5); /* nobody asked */
+    vcpu_descheduled(&fake_v);
+    assert_int_equal(record->version, 0);
+    assert_int_equal(x86_msr_write(&fake_v, MSR_KVM_STEAL_TIME, RECORD_AT | 1), 0);
+    vcpu_scheduled(&fake_v, 1000);
+    assert_int_equal(record->steal_ns, 1000);
+    assert_int_equal(record->version, 2);
+    assert_int_equal(record->preempted, 0);
+    vcpu_descheduled(&fake_v);
+    assert_int_equal(record->preempted, PV_PREEMPTED);
+    vcpu_scheduled(&fake_v, 3000);
+    assert_int_equal(record->steal_ns, 3000);
+    assert_int_equal(record->version, 4);
+    assert_int_equal(fake_v.requests, 0);
+}
+
+static void a_siblings_flush_is_not_lost(void **state)
+{
+    (void)state;
+    assert_int_equal(x86_msr_write(&fake_v, MSR_KVM_STEAL_TIME, RECORD_AT | 1), 0);
+    vcpu_descheduled(&fake_v);
+    fake_ram[RECORD_AT + 16] |= PV_PREEMPTED_FLUSH;
+    vcpu_scheduled(&fake_v, 0);
+    assert_int_equal(fake_v.requests, VCPU_REQ_FLUSH);
+    assert_int_equal(fake_ram[RECORD_AT + 16], 0);
+    fake_v.requests = 0;
+    vcpu_scheduled(&fake_v, 0);
+    assert_int_equal(fake_v.requests, 0);
+}
+
+static void hostile_records_stay_inside(void **state)
+{
+    struct pv_steal_record *record = (struct pv_steal_record *)(void *)(fake_ram + RECORD_AT);
+
+    (void)state;
+    assert_int_equal(x86_msr_write(&fake_v, MSR_KVM_STEAL_TIME, RECORD_AT | 1), 0);
+    memset(fake_ram, 0xFF, sizeof(fake_ram)); /* the guest scribbles over its own record */
+    vcpu_scheduled(&fake_v, 7);
+    assert_int_equal(record->version, 0); /* wraps */
+    assert_int_equal(record->steal_ns, 7);
+    assert_int_equal(fake_ram[RECORD_AT - 1], 0xFF);
+    assert_int_equal(fake_ram[RECORD_AT + 17], 0xFF);
+}
+
+static void steal_and_eoi_addresses_are_checked(void **state)
+{
+    static const struct { u32 msr; u64 value; int result; } rows[] = {
+        {MSR_KVM_STEAL_TIME, RECORD_AT | 3, -E_GUEST}, {MSR_KVM_STEAL_TIME, RECORD_AT | 0x21, -E_GUEST},
+        {MSR_KVM_STEAL_TIME, RECORD_AT | 2, -E_GUEST}, {MSR_KVM_STEAL_TIME, sizeof(fake_ram) | 1, -E_GUEST},
+        {MSR_KVM_STEAL_TIME, ~0x3FULL | 1, -E_GUEST}, {MSR_KVM_STEAL_TIME, RECORD_AT + 0x41, 0},
+        {MSR_KVM_STEAL_TIME, (u64)sizeof(fake_ram), 0}, {MSR_KVM_PV_EOI, RECORD_AT | 3, -E_GUEST},
+        {MSR_KVM_PV_EOI, sizeof(fake_ram) | 1, -E_GUEST}, {MSR_KVM_PV_EOI, ~0ULL - 2, -E_GUEST},
+        {MSR_KVM_PV_EOI, RECORD_AT | 5, 0}, {MSR_KVM_PV_EOI, 0, 0},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        u64 before = 0, after = 0;
+        assert_int_equal(x86_msr_read(&fake_v, rows[i].msr, &before), 0);
+        if (x86_msr_write(&fake_v, rows[i].msr, rows[i].value) != rows[i].result) {
+            fail_msg("row %zu", i);
+        }
+        assert_int_equal(x86_msr_read(&fake_v, rows[i].msr, &after), 0);
+        assert_true(after == (rows[i].result == 0 ? rows[i].value : before));
+    }
+    assert_null(fake_v.arch.pv.eoi_word);
+    assert_null(fake_v.arch.pv.steal_record);
+}
+
 static void off_is_off(void **state)
 {
     struct pv_clock_record before;
@@ -155,6 +229,10 @@ int main(void)
         cmocka_unit_test_setup(wall_clock_is_the_start_of_the_vm, fake_setup),
         cmocka_unit_test_setup(old_and_new_numbers_are_the_same_registers, fake_setup),
         cmocka_unit_test_setup(addresses_are_checked, fake_setup),
+        cmocka_unit_test_setup(steal_time_and_preempted, fake_setup),
+        cmocka_unit_test_setup(a_siblings_flush_is_not_lost, fake_setup),
+        cmocka_unit_test_setup(hostile_records_stay_inside, fake_setup),
+        cmocka_unit_test_setup(steal_and_eoi_addresses_are_checked, fake_setup),
         cmocka_unit_test_setup(off_is_off, fake_setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,7 +7,7 @@
 struct fake_host fake_host;
 struct fake_log fake_log;
 struct vcpu fake_v;
-u8 fake_ram[0x4000];
+u8 fake_ram[0x4000] ALIGNED(64);
 static struct pt stage2;
 
 struct x86_cpuid hostcpu_cpuid(u32 leaf, u32 subleaf)
@@ -116,7 +116,18 @@ static int ram_write(void *ctx, gpa_t gpa, const void *buf, size_t len)
     return 0;
 }
 
-static const struct vcpu_mem_ops mem = {.ram_read = ram_read, .ram_write = ram_write};
+static void *ram_window(void *ctx, gpa_t gpa, size_t len)
+{
+    (void)ctx;
+    return range_contains(0, sizeof(fake_ram), gpa.v, len) ? fake_ram + gpa.v : NULL;
+}
+
+static const struct vcpu_mem_ops mem = {.ram_read = ram_read, .ram_write = ram_write, .ram_window = ram_window};
+
+void vcpu_request(struct vcpu *v, u32 requests)
+{
+    v->requests |= requests;
+}
 
 void fake_host_vendor(const char *text)
 {

@@ -70,7 +70,7 @@
 #define XSAVE_LEGACY_BYTES 576U
 #define XSAVE_ALIGNED BIT32(1) /* ECX of a component: 64-byte aligned in the compacted form */
 
-enum fix { FIX_NONE, FIX_LEAF1, FIX_TSC, FIX_MHZ, FIX_KHZ, FIX_MOTE, FIX_ADDRESS, FIX_CACHE, FIX_TOPOLOGY,
+enum fix { FIX_NONE, FIX_LEAF1, FIX_TSC, FIX_MHZ, FIX_KHZ, FIX_PV, FIX_MOTE, FIX_ADDRESS, FIX_CACHE, FIX_TOPOLOGY,
            FIX_CMP_LEGACY, FIX_CORES };
 
 struct cpuid_row {
@@ -98,7 +98,7 @@ static const struct cpuid_row rows[] = {
     {0x40000000, ANY, {0, 0, 0, 0},
      {MAX_HYPERVISOR, TEXT('K', 'V', 'M', 'K'), TEXT('V', 'M', 'K', 'V'), TEXT('M', 0, 0, 0)},
      FIX_NONE},
-    {0x40000001, ANY, {0, 0, 0, 0}, {X86_PV_FEATURES, 0, 0, 0}, FIX_NONE},
+    {0x40000001, ANY, {0, 0, 0, 0}, {X86_PV_FEATURES, 0, 0, 0}, FIX_PV},
     {0x40000010, ANY, {0, 0, 0, 0}, {0, BUS_KHZ, 0, 0}, FIX_KHZ},
     {0x40000100, ANY, {0, 0, 0, 0},
      {MAX_MOTE, TEXT('M', 'o', 't', 'e'), TEXT('M', 'o', 't', 'e'), TEXT('M', 'o', 't', 'e')},
@@ -144,7 +144,8 @@ static void fix_static(u8 fix, struct x86_cpuid *r)
 /* Does the row's answer depend on the vCPU that asks? */
 static bool depends_on_vcpu(u8 fix)
 {
-    return fix == FIX_LEAF1 || fix == FIX_CACHE || fix == FIX_TOPOLOGY || fix == FIX_CMP_LEGACY || fix == FIX_ADDRESS;
+    return fix == FIX_LEAF1 || fix == FIX_PV || fix == FIX_CACHE || fix == FIX_TOPOLOGY || fix == FIX_CMP_LEGACY ||
+           fix == FIX_ADDRESS;
 }
 
 static void compute_row(size_t i)
@@ -309,6 +310,8 @@ static void fix_for_vcpu(struct vcpu *v, const struct cpuid_row *row, struct x86
 
     if (row->fix == FIX_LEAF1) {
         leaf_1(v, out);
+    } else if (row->fix == FIX_PV && has_chip(v)) {
+        out->eax |= X86_PV_CHIP_FEATURES;
     } else if (row->fix == FIX_TOPOLOGY) {
         leaf_topology(v, row->subleaf, out);
     } else if (row->fix == FIX_CACHE && out->eax != 0) {

@@ -232,6 +232,8 @@ static const struct msr_row rows[] = {
     {MSR_IA32_X2APIC_FIRST, MSR_IA32_X2APIC_LAST, ANY_CPU, read_chip, write_chip},
     {MSR_KVM_WALL_CLOCK, MSR_KVM_WALL_CLOCK, ANY_CPU, x86_pv_read, x86_pv_write_wall},
     {MSR_KVM_SYSTEM_TIME, MSR_KVM_SYSTEM_TIME, ANY_CPU, x86_pv_read, x86_pv_write_clock},
+    {MSR_KVM_STEAL_TIME, MSR_KVM_STEAL_TIME, ANY_CPU, x86_pv_read_steal, x86_pv_write_steal},
+    {MSR_KVM_PV_EOI, MSR_KVM_PV_EOI, ANY_CPU, x86_pv_read_eoi, x86_pv_write_eoi},
     {MSR_IA32_EFER, MSR_IA32_EFER, ANY_CPU, read_efer, write_efer},
     {MSR_IA32_STAR, MSR_IA32_STAR, ANY_CPU, read_sys, write_sys},
     {MSR_IA32_LSTAR, MSR_IA32_CSTAR, ANY_CPU, read_sys, write_sys_address},

@@ -46,8 +46,10 @@ struct x86_pending_exception {
 
 /* Records of KVM's paravirtual interface that the guest has asked for: its MSRs. Gone with a reset. */
 struct x86_pv {
-    u64 clock, wall;
+    u64 clock, wall, steal, eoi;
     u32 clock_version, wall_version;
+    void *steal_record; /* windows into guest memory, NULL: off */
+    u32 *eoi_word;
 };
 
 struct vcpu_arch {

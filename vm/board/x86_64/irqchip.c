@@ -16,6 +16,15 @@ static struct vlapic *lapic_of(void *chip, const struct vcpu *v)
     return &pc->lapic[v->config.id];
 }
 
+/* For an access to its registers: an EOI that the guest has made without one counts, and no other is allowed behind it. */
+static struct vlapic *settled_lapic_of(void *chip, const struct vcpu *v)
+{
+    struct pc_irqchip *pc = chip;
+
+    pv_eoi_settle(&pc->pv_eoi[v->config.id], &pc->lapic[v->config.id], false);
+    return &pc->lapic[v->config.id];
+}
+
 /* The PIC's INTR wire goes to the boot processor's LINT0. */
 static bool pic_waits(struct pc_irqchip *chip, u32 cpu)
 {
@@ -24,6 +33,9 @@ static bool pic_waits(struct pc_irqchip *chip, u32 cpu)
 
 static bool pending(void *chip, const struct vcpu *v)
 {
+    struct pc_irqchip *pc = chip;
+
+    pv_eoi_settle(&pc->pv_eoi[v->config.id], lapic_of(chip, v), true);
     return vlapic_pending(lapic_of(chip, v)) || pic_waits(chip, v->config.id);
 }
 
@@ -34,7 +46,11 @@ static bool acknowledge(void *chip, struct vcpu *v, u8 *vector)
     if (pic_waits(pc, v->config.id) && vpic_acknowledge(&pc->pic, vector)) {
         return true;
     }
-    return vlapic_acknowledge(lapic_of(chip, v), vector);
+    if (!vlapic_acknowledge(lapic_of(chip, v), vector)) {
+        return false;
+    }
+    pv_eoi_offer(&pc->pv_eoi[v->config.id], lapic_of(chip, v), v);
+    return true;
 }
 
 static int access_priority(struct vlapic *lapic, bool write, u64 *value)
@@ -72,7 +88,7 @@ static int access_base(struct vlapic *lapic, bool write, u64 *value)
 
 static int sysreg(void *chip, struct vcpu *v, u32 reg, bool write, u64 *value)
 {
-    struct vlapic *lapic = lapic_of(chip, v);
+    struct vlapic *lapic = settled_lapic_of(chip, v);
 
     if (reg - LAPIC_X2APIC_MSR_FIRST < LAPIC_X2APIC_MSR_COUNT) {
         return vlapic_msr(lapic, reg, write, value);
@@ -91,7 +107,7 @@ static int sysreg(void *chip, struct vcpu *v, u32 reg, bool write, u64 *value)
 
 static bool mmio(void *chip, struct vcpu *v, struct irqchip_access *access)
 {
-    struct vlapic *lapic = lapic_of(chip, v);
+    struct vlapic *lapic = settled_lapic_of(chip, v);
     u64 base = ALIGN_DOWN(lapic->base, (u64)LAPIC_MMIO_SIZE);
 
     if (!vlapic_mmio_enabled(lapic) || !range_contains(base, LAPIC_MMIO_SIZE, access->gpa.v, access->size)) {
@@ -187,6 +203,7 @@ int pc_irqchip_attach(struct pc_irqchip *chip, struct vm *vm)
 
 void pc_irqchip_cpu_reset(struct pc_irqchip *chip, u32 cpu)
 {
+    chip->pv_eoi[cpu].word = NULL;
     vlapic_reset(&chip->lapic[cpu]);
 }
 

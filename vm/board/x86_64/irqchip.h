@@ -1,5 +1,6 @@
 /* The PC's interrupt chips as one: PIC, I/O APIC and a local APIC per CPU, behind the table that vCPUs know. */
 #pragma once
+#include "vm/board/x86_64/pv_eoi.h"
 #include "vm/dev/x86_64/ioapic.h"
 #include "vm/dev/x86_64/lapic.h"
 #include "vm/dev/x86_64/pic.h"
@@ -14,6 +15,7 @@ struct pc_irqchip {
     struct vioapic ioapic;
     struct apic_bus bus;
     struct vlapic lapic[VM_VCPUS_MAX];
+    struct pv_eoi pv_eoi[VM_VCPUS_MAX];
 };
 
 extern const struct irqchip_ops pc_irqchip_ops;

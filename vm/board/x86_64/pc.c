@@ -5,6 +5,7 @@
 #include "vm/board/board.h"
 #include "vm/board/x86_64/acpi.h"
 #include "vm/board/x86_64/irqchip.h"
+#include "vm/board/x86_64/kvm_calls.h"
 #include "vm/dev/scratch.h"
 #include "vm/dev/uart16550.h"
 #include "vm/dev/x86_64/acpipm.h"
@@ -148,13 +149,21 @@ static void cpu_reset(struct vm *vm, u32 cpu)
     pc_irqchip_cpu_reset(&pc->irqchip, cpu);
 }
 
+static bool hypercall(struct vm *vm, struct vcpu *v, struct vcpu_exit *exit)
+{
+    struct pc *pc = vm->board;
+
+    return kvm_call(&pc->irqchip, v, exit);
+}
+
 static void destroy(struct vm *vm)
 {
     heap_free(vm->board);
     vm->board = NULL;
 }
 
-static const struct vm_board_ops pc_ops = {.stop = stop, .destroy = destroy, .power_button = power_button, .cpu_reset = cpu_reset};
+static const struct vm_board_ops pc_ops = {
+    .stop = stop, .destroy = destroy, .power_button = power_button, .hypercall = hypercall, .cpu_reset = cpu_reset};
 
 int board_attach(struct vm *vm, const struct irqchip_ops **chip_ops, void **chip)
 {

@@ -112,6 +112,11 @@ void vlapic_eoi(struct vlapic *lapic)
     reconsider(lapic);
 }
 
+bool vlapic_eoi_is_silent(const struct vlapic *lapic)
+{
+    return lapic->isr_top != 0 && !test_bit(lapic->tmr, lapic->isr_top) && highest(lapic->irr) == 0;
+}
+
 void vlapic_write_tpr(struct vlapic *lapic, u32 value)
 {
     bool lower = value < lapic->tpr;

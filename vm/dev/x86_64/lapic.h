@@ -91,6 +91,9 @@ static inline bool vlapic_mmio_enabled(const struct vlapic *lapic)
 bool vlapic_pending(const struct vlapic *lapic);
 /* Take the highest deliverable interrupt into service. false when there is none. Owner CPU. */
 bool vlapic_acknowledge(struct vlapic *lapic, u8 *vector);
+/* Would an EOI now do nothing but end the interrupt in service: edge-triggered, and no other request waits? Owner CPU. */
+bool vlapic_eoi_is_silent(const struct vlapic *lapic);
+void vlapic_eoi(struct vlapic *lapic);
 /* Does LINT0 let the PIC's interrupts through to this CPU (ExtINT, unmasked; or the APIC is disabled)? */
 bool vlapic_accepts_extint(const struct vlapic *lapic);
 

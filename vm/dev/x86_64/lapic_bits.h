@@ -39,5 +39,4 @@ enum { TIMER_ONE_SHOT, TIMER_PERIODIC, TIMER_DEADLINE };
 #define ICR_DESTINATION GENMASK(63, 32)
 enum { SHORTHAND_NONE, SHORTHAND_SELF, SHORTHAND_ALL, SHORTHAND_OTHERS };
 
-void vlapic_eoi(struct vlapic *lapic);
 void vlapic_write_tpr(struct vlapic *lapic, u32 value);
