@@ -21,6 +21,6 @@ void vioapic_init(struct vioapic *ioapic, struct apic_bus *bus);
 /* Claim 4 KiB of MMIO at IOAPIC_BASE. 0 or bus_add()'s error. */
 MUST_CHECK int vioapic_attach(struct vioapic *ioapic, struct bus *mmio);
 /* Drive pin 0..23; the signature fits struct irqline. Any CPU, any context but NMI. */
-void vioapic_set_pin(void *ioapic, u32 pin, bool level);
+void vioapic_set_pin(void *arg, u32 pin, bool level);
 /* The CPU ended the level-triggered interrupt `vector`: clear remote IRR, send again where the line is still high. */
 void vioapic_eoi(struct vioapic *ioapic, u8 vector);

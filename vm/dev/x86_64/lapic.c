@@ -43,18 +43,27 @@ static bool software_enabled(const struct vlapic *lapic)
     return (lapic->base & APIC_BASE_EN) != 0 && (lapic->svr & SVR_ENABLE) != 0;
 }
 
+/* The trigger mode is set before the request, and the request before the CPU is told: vlapic_acknowledge() reads in the
+ * opposite order. */
+static void request(struct vlapic *lapic, u8 vector, bool level)
+{
+    if (level != test_bit(lapic->tmr, vector)) {
+        level ? set_bit_atomic(lapic->tmr, vector) : clear_bit_atomic(lapic->tmr, vector);
+    }
+    set_bit_atomic(lapic->irr, vector);
+    lapic->bus->event(lapic->bus->ctx, lapic->index);
+}
+
 void vlapic_error(struct vlapic *lapic, u32 bits)
 {
     u32 lvt = READ_ONCE(lapic->lvt[LVT_ERROR]);
 
     (void)__atomic_fetch_or(&lapic->esr_pending, bits, __ATOMIC_SEQ_CST);
-    if ((lvt & LVT_MASKED) == 0 && (lvt & VECTOR_MASK) >= VECTOR_FIRST_LEGAL) {
-        (void)vlapic_post(lapic, (u8)(lvt & VECTOR_MASK), false);
+    if (software_enabled(lapic) && (lvt & LVT_MASKED) == 0 && (lvt & VECTOR_MASK) >= VECTOR_FIRST_LEGAL) {
+        request(lapic, (u8)(lvt & VECTOR_MASK), false);
     }
 }
 
-/* The trigger mode is set before the request, and the request before the CPU is told: vlapic_acknowledge() reads in the
- * opposite order. */
 bool vlapic_post(struct vlapic *lapic, u8 vector, bool level)
 {
     if (!software_enabled(lapic)) {
@@ -64,11 +73,7 @@ bool vlapic_post(struct vlapic *lapic, u8 vector, bool level)
         vlapic_error(lapic, ESR_RECEIVE_ILLEGAL);
         return false;
     }
-    if (level != test_bit(lapic->tmr, vector)) {
-        level ? set_bit_atomic(lapic->tmr, vector) : clear_bit_atomic(lapic->tmr, vector);
-    }
-    set_bit_atomic(lapic->irr, vector);
-    lapic->bus->event(lapic->bus->ctx, lapic->index);
+    request(lapic, vector, level);
     return true;
 }
 
