@@ -41,7 +41,7 @@ struct vcpu_exit {
             u8 size; /* 1, 2, 4 */
             bool write;
             bool string; /* INS/OUTS: go through vcpu_emulate() */
-            u32 value;   /* OUT: the data; IN: where the VM layer puts the answer */
+            u64 value;   /* OUT: the data; IN: where the VM layer puts the answer */
         } pio;
         struct {
             gpa_t gpa;

@@ -7,28 +7,27 @@
 /* How many ranges begin at or below addr. */
 static u32 ranges_up_to(const struct bus *bus, u64 addr)
 {
-    u32 low = 0;
-    u32 high = bus->count;
+    u32 below = 0;
 
-    while (low < high) {
-        u32 mid = low + (high - low) / 2;
-        if (bus->ranges[mid].base <= addr) {
-            low = mid + 1;
-        } else {
-            high = mid;
+    if (bus->count == 0) {
+        return 0;
+    }
+    for (u32 step = BIT32(31 - (u32)__builtin_clz(bus->count)); step != 0; step /= 2) {
+        if (below + step <= bus->count && bus->bases[below + step - 1] <= addr) {
+            below += step;
         }
     }
-    return low;
+    return below;
 }
 
-static const struct bus_range *range_at(const struct bus *bus, u64 addr)
+/* The range that covers addr among the first `at`. */
+static const struct bus_range *range_at(const struct bus *bus, u32 at, u64 addr)
 {
-    u32 at = ranges_up_to(bus, addr);
-
-    if (at == 0 || !range_contains(bus->ranges[at - 1].base, bus->ranges[at - 1].len, addr, 1)) {
+    if (at == 0) {
         return NULL;
     }
-    return &bus->ranges[at - 1];
+    const struct bus_range *range = &bus->ranges[at - 1];
+    return addr - range->base < range->len ? range : NULL;
 }
 
 static bool range_valid(const struct bus_range *range)
@@ -52,7 +51,9 @@ int bus_add(struct bus *bus, const struct bus_range *range)
         return -E_NOMEM;
     }
     memmove(&bus->ranges[at + 1], &bus->ranges[at], (bus->count - at) * sizeof(bus->ranges[0]));
+    memmove(&bus->bases[at + 1], &bus->bases[at], (bus->count - at) * sizeof(bus->bases[0]));
     bus->ranges[at] = *range;
+    bus->bases[at] = range->base;
     bus->count++;
     return 0;
 }
@@ -74,14 +75,15 @@ static u8 piece_size(const struct bus_range *range, u64 addr, u8 left)
     return size;
 }
 
-bool bus_access(const struct bus *bus, u64 addr, u8 size, bool write, u64 *value)
+/* An access that no single range takes as it is. Returns whether any byte was claimed. */
+static bool access_in_pieces(const struct bus *bus, u64 addr, u8 size, bool write, u64 *value)
 {
     u64 result = write ? *value : value_mask(size);
     bool claimed = false;
     u8 step;
 
     for (u8 done = 0; done < size; done = (u8)(done + step)) {
-        const struct bus_range *range = range_at(bus, addr + done);
+        const struct bus_range *range = range_at(bus, ranges_up_to(bus, addr + done), addr + done);
         step = 1;
         if (range == NULL) {
             continue;
@@ -97,4 +99,27 @@ bool bus_access(const struct bus *bus, u64 addr, u8 size, bool write, u64 *value
         *value = result;
     }
     return claimed;
+}
+
+bool bus_access(const struct bus *bus, u64 addr, u8 size, bool write, u64 *value)
+{
+    u32 at = ranges_up_to(bus, addr);
+    const struct bus_range *range = range_at(bus, at, addr);
+
+    if (range == NULL && (at == bus->count || bus->bases[at] - addr >= size)) {
+        if (!write) {
+            *value = value_mask(size);
+        }
+        return false;
+    }
+    if (range == NULL || size > range->width || size > range->len - (addr - range->base)) {
+        return access_in_pieces(bus, addr, size, write, value);
+    }
+    u64 mask = value_mask(size);
+    u64 whole = write ? *value & mask : mask;
+    range->handler(range->device, addr - range->base, size, write, &whole);
+    if (!write) {
+        *value = whole & mask;
+    }
+    return true;
 }

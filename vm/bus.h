@@ -18,6 +18,7 @@ struct bus_range {
 
 struct bus {
     struct bus_range ranges[BUS_RANGES_MAX]; /* sorted by base, disjoint; fixed once the VM runs */
+    u64 bases[BUS_RANGES_MAX]; /* theirs, close together for the search */
     u32 count;
 };
 

@@ -8,16 +8,13 @@ typedef bool (*exit_handler)(struct vm *vm, struct vcpu *v, struct vcpu_exit *ex
 
 static bool serve_pio(struct vm *vm, struct vcpu *v, struct vcpu_exit *exit)
 {
-    u64 value = exit->pio.value;
-
     if (exit->pio.string) {
         if (vcpu_emulate(v) != 0) {
             vm_stop(vm, VM_END_EMULATION, 1, "port=0x%x", exit->pio.port);
         }
         return true;
     }
-    (void)bus_access(&vm->pio, exit->pio.port, exit->pio.size, exit->pio.write, &value);
-    exit->pio.value = (u32)value;
+    (void)bus_access(&vm->pio, exit->pio.port, exit->pio.size, exit->pio.write, &exit->pio.value);
     vcpu_finish(v, exit);
     return true;
 }
@@ -104,14 +101,20 @@ static bool serve_unhandled(struct vm *vm, struct vcpu *v, struct vcpu_exit *exi
 }
 
 static const exit_handler handlers[VCPU_EXIT_KINDS] = {
+    [VCPU_EXIT_NONE] = serve_unhandled,
     [VCPU_EXIT_PIO] = serve_pio,
     [VCPU_EXIT_NPF] = serve_npf,
     [VCPU_EXIT_HYPERCALL] = serve_hypercall,
+    [VCPU_EXIT_SYSREG] = serve_unhandled,
     [VCPU_EXIT_HALT] = serve_halt,
     [VCPU_EXIT_YIELD] = serve_yield,
+    [VCPU_EXIT_CPU_ON] = serve_unhandled,
+    [VCPU_EXIT_CPU_OFF] = serve_unhandled,
+    [VCPU_EXIT_IPI] = serve_unhandled,
     [VCPU_EXIT_KICKED] = serve_kicked,
     [VCPU_EXIT_SHUTDOWN] = serve_shutdown,
     [VCPU_EXIT_ENTRY_FAILED] = serve_entry_failed,
+    [VCPU_EXIT_UNHANDLED] = serve_unhandled,
 };
 
 static bool serve(struct vm *vm, struct vcpu *v, struct vcpu_exit *exit)
@@ -119,9 +122,7 @@ static bool serve(struct vm *vm, struct vcpu *v, struct vcpu_exit *exit)
     if (log_enabled(LOG_DEBUG)) {
         vm_trace_exit(vm, v, exit);
     }
-    exit_handler handler = exit->kind < VCPU_EXIT_KINDS ? handlers[exit->kind] : NULL;
-
-    return handler != NULL ? handler(vm, v, exit) : serve_unhandled(vm, v, exit);
+    return handlers[exit->kind](vm, v, exit);
 }
 
 /* The frequent kinds need nothing that vcpu_run() would have to return for. */

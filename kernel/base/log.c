@@ -9,7 +9,7 @@
 static struct spinlock lock = SPINLOCK_INIT; /* protects everything below */
 static bool lock_broken;
 static struct log_sink *sinks;
-static enum log_level threshold = LOG_INFO;
+enum log_level log_threshold = LOG_INFO;
 static char ring[RING_SIZE];
 static u64 ring_head; /* bytes ever written */
 static char line[LINE_MAX + 1];
@@ -74,7 +74,7 @@ void log_line(enum log_level level, const char *format, ...)
 {
     va_list args;
 
-    if (level < READ_ONCE(threshold)) {
+    if (!log_enabled(level)) {
         return;
     }
     u64 flags = log_lock();
@@ -140,12 +140,7 @@ void log_remove_sink(struct log_sink *sink)
 
 void log_set_level(enum log_level level)
 {
-    WRITE_ONCE(threshold, level);
-}
-
-bool log_enabled(enum log_level level)
-{
-    return level >= READ_ONCE(threshold);
+    WRITE_ONCE(log_threshold, level);
 }
 
 void log_break_lock(void)

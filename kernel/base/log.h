@@ -23,7 +23,11 @@ void log_break_lock(void);
 void log_set_level(enum log_level level);
 
 /* Would a line of this level be printed? For callers whose text costs something. */
-bool log_enabled(enum log_level level);
+extern enum log_level log_threshold; /* log_set_level()'s */
+static inline bool log_enabled(enum log_level level)
+{
+    return level >= READ_ONCE(log_threshold);
+}
 
 /* Print "MOTE: " + text + newline as one line. debug/info/warn lines carry "log=debug " etc. after the prefix, events
  * carry nothing. Control characters in the text become '?'. Lines are cut at 1000 bytes. Any context but NMI. */

@@ -120,6 +120,7 @@ const struct x86_cpuid *x86_cpuid_commons[2][X86_CPUID_COMMON];
 static struct {
     bool ready;
     struct x86_cpuid value[ARRAY_SIZE(rows)];
+    u8 first[2][X86_CPUID_COMMON]; /* where a leaf's rows begin, for the leaves that are asked for often */
     u64 xcr0_allowed;
     struct x86_cpuid component[XSAVE_LAST];
 } table;
@@ -160,6 +161,9 @@ static void compute_row(size_t i)
     r->edx = (host.edx & row->mask.edx) | row->force.edx;
     fix_static(row->fix, r);
     u32 number = row->leaf & ~CPUID_EXT_FIRST;
+    if (number < X86_CPUID_COMMON && (i == 0 || rows[i - 1].leaf != row->leaf)) {
+        table.first[row->leaf >> 31][number] = (u8)i;
+    }
     if (row->subleaf == ANY && !depends_on_vcpu(row->fix) && number < X86_CPUID_COMMON) {
         x86_cpuid_commons[row->leaf >> 31][number] = r;
     }
@@ -201,7 +205,10 @@ void x86_cpuid_forget(void)
 /* Row of leaf and subleaf, or ARRAY_SIZE(rows). */
 static size_t find_row(u32 leaf, u32 subleaf)
 {
-    for (size_t i = 0; i < ARRAY_SIZE(rows) && rows[i].leaf <= leaf; i++) {
+    u32 number = leaf & ~CPUID_EXT_FIRST;
+
+    for (size_t i = number < X86_CPUID_COMMON ? table.first[leaf >> 31][number] : 0;
+         i < ARRAY_SIZE(rows) && rows[i].leaf <= leaf; i++) {
         if (rows[i].leaf == leaf && (rows[i].subleaf == ANY || rows[i].subleaf == subleaf)) {
             return i;
         }

@@ -177,6 +177,9 @@ int x86_efer_write(struct vcpu *v, u64 value)
     struct paging p = current(x86_regs(v, X86_G_CR));
     u64 changed = (value ^ p.efer) & ~EFER_LMA; /* read-only: a write cannot change it */
 
+    if (changed == 0) {
+        return 0; /* what is set was allowed */
+    }
     if ((value & ~(x86_efer_allowed() | EFER_LMA)) != 0 || ((changed & EFER_LME) != 0 && (p.cr0 & CR0_PG) != 0)) {
         return -E_GUEST;
     }

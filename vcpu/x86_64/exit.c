@@ -103,14 +103,9 @@ static void exit_io(struct vcpu *v, const struct x86_exit *xe, struct vcpu_exit 
     exit->pio.size = xe->io.size;
     exit->pio.write = xe->io.write;
     exit->pio.string = xe->io.string;
-    exit->pio.value = 0;
-    if (xe->io.string) {
-        exit->insn_len = 0; /* vcpu_emulate() knows */
-        return;
-    }
-    exit->insn_len = xe->io.next_rip != 0 && len - 1 < INSN_LEN_MAX ? (u8)len : x86_exit_len(v, xe);
-    if (xe->io.write) {
-        exit->pio.value = (u32)(v->arch.gpr[X86_RAX] & (~0ULL >> (64 - 8U * xe->io.size)));
+    exit->pio.value = v->arch.gpr[X86_RAX] & (~0ULL >> (64 - 8U * xe->io.size));
+    if (!xe->io.string) { /* else vcpu_emulate() knows */
+        exit->insn_len = xe->io.next_rip != 0 && len - 1 < INSN_LEN_MAX ? (u8)len : x86_exit_len(v, xe);
     }
 }
 

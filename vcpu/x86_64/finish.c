@@ -5,11 +5,19 @@
 #define LOW_HALF GENMASK(31, 0)
 
 /* IN to AL or AX leaves the rest of RAX; to EAX it clears the upper half (SDM Vol. 1 3.4.1.1). */
-static u64 merge(u64 old, u32 value, u8 size)
+static void finish_in(struct vcpu *v, const struct vcpu_exit *exit)
 {
-    u64 mask = ~0ULL >> (64 - 8U * size);
+    u64 *rax = &v->arch.gpr[X86_RAX];
+    u64 mask = ~0ULL >> (64 - 8U * exit->pio.size);
+    u64 kept = exit->pio.size == 4 ? 0 : *rax & ~mask;
 
-    return size == 4 ? value : (old & ~mask) | (value & mask);
+    *rax = kept | (exit->pio.value & mask);
+}
+
+/* Only 64-bit code has a whole RAX. Out of line: results are small. */
+static __attribute__((noinline)) u64 wide_result(struct vcpu *v, u64 result)
+{
+    return x86_code_bits(v) == 64 ? result : result & LOW_HALF;
 }
 
 u64 vcpu_hypercall_arg(struct vcpu *v, const struct vcpu_exit *exit, u32 index)
@@ -27,16 +35,16 @@ u64 vcpu_hypercall_arg(struct vcpu *v, const struct vcpu_exit *exit, u32 index)
 
 void vcpu_finish(struct vcpu *v, struct vcpu_exit *exit)
 {
-    u64 *rax = &v->arch.gpr[X86_RAX];
+    u8 len = exit->insn_len;
 
-    if (exit->kind == VCPU_EXIT_PIO && !exit->pio.write && !exit->pio.string) {
-        *rax = merge(*rax, exit->pio.value, exit->pio.size);
-    } else if (exit->kind == VCPU_EXIT_HYPERCALL) {
+    if (exit->kind == VCPU_EXIT_HYPERCALL) {
         u64 result = exit->hypercall.result;
-        *rax = result <= LOW_HALF || x86_code_bits(v) == 64 ? result : result & LOW_HALF;
+        v->arch.gpr[X86_RAX] = result <= LOW_HALF ? result : wide_result(v, result);
+    } else if (exit->kind == VCPU_EXIT_PIO && !exit->pio.write && !exit->pio.string) {
+        finish_in(v, exit);
     }
-    if (exit->insn_len != 0) {
-        x86_advance(v, exit->insn_len);
+    if (len != 0) {
         exit->insn_len = 0;
+        x86_advance(v, len);
     }
 }

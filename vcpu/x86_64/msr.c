@@ -253,20 +253,46 @@ static bool vendor_matches(u8 vendor)
     return vendor == ANY_CPU || (vendor == AMD) == x86_cpuid_is_amd();
 }
 
-static const struct msr_row *find(u32 msr)
+/* The row that msr may be in, by binary search. */
+static u32 search(u32 msr)
 {
-    size_t low = 0, high = ARRAY_SIZE(rows);
+    u32 low = 0, high = ARRAY_SIZE(rows) - 1;
 
     while (low < high) {
-        size_t middle = (low + high) / 2;
+        u32 middle = (low + high) / 2;
         if (msr > rows[middle].last) {
             low = middle + 1;
         } else {
             high = middle;
         }
     }
-    bool found = low < ARRAY_SIZE(rows) && msr >= rows[low].first && vendor_matches(rows[low].vendor);
-    return found ? &rows[low] : NULL;
+    return low;
+}
+
+static bool row_has(const struct msr_row *row, u32 msr)
+{
+    return msr - row->first <= row->last - row->first;
+}
+
+/* Where an MSR with this hash was found last. Any value is good: it is checked, and shared by all CPUs without order. */
+#define HINTS 64U
+static u8 hints[HINTS];
+_Static_assert(ARRAY_SIZE(rows) <= UINT8_MAX, "a hint is a row's number");
+
+static const struct msr_row *find(u32 msr)
+{
+    u8 *hint = &hints[msr % HINTS];
+    const struct msr_row *row = &rows[READ_ONCE(*hint)];
+
+    if (!row_has(row, msr)) {
+        u32 found = search(msr);
+        row = &rows[found];
+        if (!row_has(row, msr)) {
+            return NULL;
+        }
+        WRITE_ONCE(*hint, (u8)found);
+    }
+    return vendor_matches(row->vendor) ? row : NULL;
 }
 
 /* One line per MSR and vCPU, and only for the first few: a guest that tries them all prints no more. */

@@ -29,6 +29,7 @@ void svm_tlb_flush(struct vcpu *v)
 {
     struct svm_vcpu *svm = svm_of(v);
 
+    svm_insn_forget(svm);
     if (svm_has(SVM_FEATURE_FLUSH_BY_ASID)) {
         svm->vmcb->control.tlb_control = VMCB_TLB_FLUSH_GUEST;
     } else {

@@ -8,7 +8,6 @@
 #include "vcpu/x86_64/decode.h"
 #include "vcpu/x86_64/svm/internal.h"
 
-#define HASH_SHIFT 4
 
 /* What decides, beside CR3, where RIP leads and how wide code there is. */
 static u64 mode_of(const struct vmcb_save *save)
@@ -42,15 +41,13 @@ static const u8 *locate(struct vcpu *v)
 static void remember(struct vcpu *v, struct svm_insn *insn, const u8 *bytes, u8 len)
 {
     const struct vmcb_save *save = &svm_of(v)->vmcb->save;
-    u64 generation = READ_ONCE(v->config.stage2->generation);
     const u8 *host = len <= sizeof(insn->bytes) ? locate(v) : NULL;
 
-    insn->len = 0;
+    insn->mode = 0;
     if (host != NULL) {
         *insn = (struct svm_insn){
             .rip = save->rip, .cr3 = save->cr3, .cs_base = save->seg[VMCB_CS].base, .mode = mode_of(save),
-            .generation = generation, .host = host, .bytes = word_at(bytes),
-            .mask = ~0ULL >> (64 - 8U * len), .len = len,
+            .host = host, .bytes = word_at(bytes), .mask = ~0ULL >> (64 - 8U * len), .len = len,
         };
     }
 }
@@ -73,11 +70,11 @@ u8 svm_insn_len(struct vcpu *v)
 {
     struct svm_vcpu *svm = svm_of(v);
     const struct vmcb_save *save = &svm->vmcb->save;
-    struct svm_insn *insn = &svm->insns[(save->rip ^ save->rip >> HASH_SHIFT) % SVM_INSNS];
+    struct svm_insn *insn = &svm->insns[save->rip % SVM_INSNS];
     u64 differ = (insn->rip ^ save->rip) | (insn->cr3 ^ save->cr3) | (insn->cs_base ^ save->seg[VMCB_CS].base) |
-                 (insn->mode ^ mode_of(save)) | (insn->generation ^ READ_ONCE(v->config.stage2->generation));
+                 (insn->mode ^ mode_of(save));
 
-    if (differ == 0 && insn->len != 0 && ((word_at(insn->host) ^ insn->bytes) & insn->mask) == 0) {
+    if (differ == 0 && ((word_at(insn->host) ^ insn->bytes) & insn->mask) == 0) {
         return insn->len;
     }
     return learn(v, insn);

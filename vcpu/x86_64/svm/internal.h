@@ -78,14 +78,14 @@ hpa_t svm_msrpm(void);
 
 /* --- vCPU --------------------------------------------------------------------------------------------------------- */
 
-#define SVM_INSNS 16U /* remembered lengths */
+#define SVM_INSNS 32U /* remembered lengths */
 
 /* An instruction whose length is known: insn.c. */
 struct svm_insn {
-    u64 rip, cr3, cs_base, mode, generation; /* what it was found by */
+    u64 rip, cr3, cs_base, mode; /* what it was found by; mode 0: empty, as no code runs in a segment without rights */
     const u8 *host;                          /* its bytes in guest memory */
     u64 bytes, mask;                         /* what they were; only the masked ones belong to it */
-    u8 len;                                  /* 0: empty */
+    u8 len;
 };
 
 struct svm_vcpu {
@@ -106,6 +106,14 @@ struct svm_vcpu {
 static inline struct svm_vcpu *svm_of(const struct vcpu *v)
 {
     return v->arch.hw;
+}
+
+/* The guest's memory or its translations changed: forget all instruction lengths. */
+static inline void svm_insn_forget(struct svm_vcpu *svm)
+{
+    for (u32 i = 0; i < SVM_INSNS; i++) {
+        svm->insns[i].mode = 0;
+    }
 }
 
 /* Declare parts of the VMCB changed. */

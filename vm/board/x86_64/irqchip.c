@@ -77,12 +77,11 @@ static int access_deadline(struct vlapic *lapic, const struct vcpu *v, bool writ
 
 static int access_base(struct vlapic *lapic, bool write, u64 *value)
 {
-    u64 writable = GENMASK(x86_guest_phys_bits() - 1, 12) | APIC_BASE_FLAGS;
-
     if (!write) {
         *value = lapic->base;
         return 0;
     }
+    u64 writable = GENMASK(x86_guest_phys_bits() - 1, 12) | APIC_BASE_FLAGS;
     return (*value & ~writable) != 0 ? -E_GUEST : vlapic_write_base(lapic, *value);
 }
 

@@ -35,12 +35,9 @@ static u8 pin_bit(u32 pin)
 /* Priority 0 (highest) .. 7 of the first set pin in bits, or 8 when there is none. */
 static u32 highest_priority(const struct vpic_chip *chip, u8 bits)
 {
-    for (u32 priority = 0; priority < 8; priority++) {
-        if ((bits & pin_bit(chip->lowest + 1U + priority)) != 0) {
-            return priority;
-        }
-    }
-    return 8;
+    u32 turned = ((u32)bits | (u32)bits << 8) >> ((chip->lowest + 1U) & OCW2_LEVEL) & UINT8_MAX;
+
+    return (u32)__builtin_ctz(turned | BIT32(8));
 }
 
 static u32 priority_pin(const struct vpic_chip *chip, u32 priority)
