@@ -4,12 +4,12 @@ GUEST_FLAGS := -std=gnu17 -ffreestanding -fno-pic -mno-red-zone -mgeneral-regs-o
 	-fno-builtin -fno-tree-loop-distribute-patterns -fcf-protection=none -O2 -g -Wall -Wextra -Werror -I.
 GUEST_C := $(patsubst tests/guests/%.c,$(BUILD)/guests/%.bin,$(wildcard tests/guests/*.c))
 GUEST_ASM := $(patsubst tests/guests/%.asm,$(BUILD)/guests/%.bin,$(wildcard tests/guests/*.asm))
-GUEST_KIT := $(BUILD)/guests/kit/start.o $(BUILD)/guests/kit/kit.o
+GUEST_KIT := $(BUILD)/guests/kit/start.o $(BUILD)/guests/kit/kit.o $(BUILD)/guests/kit/apic.o
 
 .PHONY: guests
 guests: $(GUEST_C) $(GUEST_ASM)
 
-$(BUILD)/guests/%.o: tests/guests/%.c tests/guests/kit/kit.h vm/abi.h
+$(BUILD)/guests/%.o: tests/guests/%.c $(wildcard tests/guests/kit/*.h) vm/abi.h
 	@mkdir -p $(@D)
 	$(CC) $(GUEST_FLAGS) -c $< -o $@
 

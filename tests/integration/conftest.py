@@ -51,7 +51,7 @@ def guest():
 
 @pytest.fixture
 def linux():
-    """Module lines for Debian's kernel and the busybox initramfs: linux(options, cmdline)."""
-    def modules(options="vm=linux mem=256M", cmdline="console=ttyS0 panic=-1"):
-        return [(BUILD / "linux" / "vmlinuz", f"kernel {options} -- {cmdline}"), (BUILD / "linux" / "initrd.gz", "initrd")]
+    """Module lines for Debian's kernel and the busybox initramfs: linux(options, cmdline, kernel)."""
+    def modules(options="vm=linux mem=256M", cmdline="console=ttyS0 panic=-1", kernel="vmlinuz"):
+        return [(BUILD / "linux" / kernel, f"kernel {options} -- {cmdline}"), (BUILD / "linux" / "initrd.gz", "initrd")]
     return modules

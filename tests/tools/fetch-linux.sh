@@ -1,15 +1,19 @@
 #!/bin/sh
-# Put Debian's real cloud kernel and a busybox initramfs into the directory $1: vmlinuz, initrd.gz. Idempotent.
+# Put Debian's real cloud kernel and a busybox initramfs into the directory $1: vmlinuz, initrd.gz; with "std" as $2 the
+# standard kernel as well: vmlinuz-std. Idempotent.
 # The kernel package is downloaded and unpacked, never installed. The initramfs init is tests/guests/linux/init.
 set -eu
 out=$1
 here=$(cd "$(dirname "$0")/../.." && pwd)
 mkdir -p "$out"
 out=$(cd "$out" && pwd)
-if [ ! -s "$out/vmlinuz" ]; then
-    package=$(apt-cache depends linux-image-cloud-amd64 | sed -n 's/^ *Depends: \(linux-image-[0-9].*\)/\1/p' | head -n 1)
+
+# fetch PACKAGE FILE: the kernel that the metapackage depends on
+fetch() {
+    [ ! -s "$out/$2" ] || return 0
+    package=$(apt-cache depends "$1" | sed -n 's/^ *Depends: \(linux-image-[0-9].*\)/\1/p' | head -n 1)
     if [ -z "$package" ]; then
-        echo "fetch-linux: apt knows no linux-image-cloud-amd64; run 'apt-get update' first" >&2
+        echo "fetch-linux: apt knows no $1; run 'apt-get update' first" >&2
         exit 1
     fi
     work=$(mktemp -d)
@@ -17,15 +21,21 @@ if [ ! -s "$out/vmlinuz" ]; then
     chmod 755 "$work"
     (cd "$work" && apt-get -o APT::Sandbox::User=root download -qq "$package")
     dpkg-deb -x "$work"/*.deb "$work/root"
-    cp "$work"/root/boot/vmlinuz-* "$out/vmlinuz.part"
-    mv "$out/vmlinuz.part" "$out/vmlinuz"
+    cp "$work"/root/boot/vmlinuz-* "$out/$2.part"
+    mv "$out/$2.part" "$out/$2"
+    rm -rf "$work"
+}
+
+fetch linux-image-cloud-amd64 vmlinuz
+if [ "${2:-}" = std ]; then
+    fetch linux-image-amd64 vmlinuz-std
 fi
-if [ "$here/tests/guests/linux/init" -nt "$out/initrd.gz" ] || [ ! -s "$out/initrd.gz" ]; then
+if [ "$0" -nt "$out/initrd.gz" ] || [ "$here/tests/guests/linux/init" -nt "$out/initrd.gz" ] || [ ! -s "$out/initrd.gz" ]; then
     root=$(mktemp -d)
     mkdir -p "$root/bin" "$root/dev" "$root/proc" "$root/sys" "$root/tmp"
     cp /bin/busybox "$root/bin/busybox"
     for applet in sh cat echo ls mount poweroff reboot halt sleep uname dmesg ps free date sha256sum head wc grep mkdir \
-        mknod stty getty cttyhack setsid hexdump devmem test true sed dd cut sort vi; do
+        mknod stty getty cttyhack setsid hexdump devmem test true sed dd cut sort vi nproc yes; do
         ln -s busybox "$root/bin/$applet"
     done
     install -m 755 "$here/tests/guests/linux/init" "$root/init"

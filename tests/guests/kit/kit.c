@@ -165,12 +165,18 @@ void set_handler(u32 vector, irq_fn fn)
     handlers[vector] = fn;
 }
 
-static void setup_idt(void)
+void load_idt(void)
 {
     struct __attribute__((packed)) {
         u16 limit;
         u64 base;
     } pointer = {sizeof(idt) - 1, (u64)idt};
+
+    __asm__ volatile("lidt %0" ::"m"(pointer));
+}
+
+static void setup_idt(void)
+{
     u64 base = (u64)tss;
 
     for (u32 i = 0; i < 256; i++) {
@@ -181,7 +187,8 @@ static void setup_idt(void)
     *(u64 *)(tss + 36) = (u64)fault_stack + sizeof(fault_stack); /* IST1, for #DF */
     gdt[9] = (sizeof(tss) - 1) | (base & 0xFFFFFF) << 16 | 0x89ULL << 40 | (base >> 24 & 0xFF) << 56;
     gdt[10] = base >> 32;
-    __asm__ volatile("lidt %0; ltr %w1" ::"m"(pointer), "r"(0x48));
+    load_idt();
+    __asm__ volatile("ltr %w0" ::"r"(0x48));
 }
 
 void pic_setup(u8 base)

@@ -1,5 +1,5 @@
 /* The payload kit: what every C test guest is linked with. A payload is a flat image for `type=flat mode=long
- * load=0x100000`: 64-bit, identity mapped, one CPU, interrupts off, no operating system. It reports check by check:
+ * load=0x100000`: 64-bit, identity mapped, one CPU (kit/apic.h starts more), interrupts off, no operating system. It reports check by check:
  *   CHECK name ok|FAIL detail
  *   DONE pass=N fail=N
  * and ends the VM with the exit call: 0 when nothing failed. */
@@ -77,6 +77,10 @@ void pit_start(u32 hz);                  /* channel 0, mode 2 */
 /* --- hypervisor --- */
 u64 hypercall(u64 number, u64 a, u64 b, u64 c, u64 d, u64 e, u64 f);
 bool on_amd(void);
+static inline u64 time_ns(void) { return hypercall(MOTE_HC_TIME_NS, 0, 0, 0, 0, 0, 0); }
+
+/* The kit's IDT, on the calling CPU. */
+void load_idt(void);
 
 /* --- paging --- */
 #define PAGE_PRESENT 1ULL

@@ -117,6 +117,49 @@ kit_user_leave:
     pop rbx
     ret
 
+; Where another CPU starts: copied to a page below 1 MiB, entered in real mode with CS = that page. kit_ap_cr3 and the rest
+; are filled in by start_cpu(), which starts one CPU at a time.
+global kit_ap_code, kit_ap_code_end, kit_ap_cr3
+extern kit_ap_main, kit_ap_stack
+section .rodata
+bits 16
+kit_ap_code:
+    cli
+    mov ax, cs
+    mov ds, ax
+    o32 lgdt [kit_ap_gdt - kit_ap_code]
+    mov eax, cr4
+    or eax, 0x20
+    mov cr4, eax
+    mov eax, [kit_ap_cr3 - kit_ap_code]
+    mov cr3, eax
+    mov ecx, 0xC0000080
+    rdmsr
+    or eax, 0x100
+    wrmsr
+    mov eax, cr0
+    and eax, 0x9FFFFFFF
+    or eax, 0x80000001
+    mov cr0, eax
+    jmp dword 0x08:kit_ap_long
+align 4
+kit_ap_cr3: dd 0
+kit_ap_gdt:
+    dw gdt_end - gdt - 1
+    dd gdt
+kit_ap_code_end:
+
+section .text
+bits 64
+kit_ap_long:
+    mov ax, 0x10
+    mov ds, ax
+    mov es, ax
+    mov ss, ax
+    mov rsp, [kit_ap_stack]
+    call kit_ap_main
+    ud2
+
 section .rodata
 interrupt_stubs:
 %assign v 0

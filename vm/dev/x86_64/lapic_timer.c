@@ -3,7 +3,7 @@
 #include "vm/dev/x86_64/lapic_bits.h"
 
 /* A period shorter than this is served at this distance: a guest may not keep its host busy with interrupts. */
-#define SHORTEST_REARM_NS 20000ULL
+#define SHORTEST_REARM_NS 100000ULL
 
 static u32 mode(const struct vlapic *lapic)
 {

@@ -1,0 +1,36 @@
+"""The interrupt chips as a guest sees them (rows 38-41)."""
+
+import re
+
+ONE_CPU = {"xapic-sweep", "xapic-identity", "xapic-reserved-write", "reserved-vectors", "ipi-to-nobody", "eoi-of-nothing",
+           "base-reset", "base-moved", "base-gp", "base-disabled", "base-x2apic", "xapic-priorities", "xapic-cr8",
+           "x2apic-priorities", "x2apic-cr8", "x2apic-sweep", "x2apic-gp", "million-pending", "timer-periodic",
+           "timer-one-shot", "timer-masked", "timer-shortest", "timer-deadline", "timer-deadline-past", "ioapic-edge",
+           "ioapic-masked", "ioapic-level", "ioapic-nobody", "ioapic-pit"}
+
+
+def verdict(m, expected):
+    code = m.finish(timeout=150)
+    checks = m.checks()
+    assert all(ok for ok, _ in checks.values()), {k: v for k, v in checks.items() if not v[0]}
+    assert set(checks) == expected
+    assert code == 0
+    assert all(e["leaked-frames"] == "0" for e in m.events(kind="freed"))
+
+
+def test_apic(machine, guest, backend):
+    m = machine(backend=backend, cpus=1, modules=[(guest("apic"), "kernel vm=a type=flat mode=long load=0x100000 mem=16M")])
+    verdict(m, ONE_CPU)
+    assert len(re.findall(r"^\[a\] reg 0x", m.text, re.MULTILINE)) == 64
+
+
+FOUR_CPUS = {"start-cpus", "to-x2apic", "sipi-to-running", "init-stops", "init-then-sipi", "ipi-round-trips", "xapic-flat",
+             "xapic-cluster", "x2apic-cluster"} | {
+                 f"{mode}-{test}" for mode in ("xapic", "x2apic") for test in ("physical", "shorthands", "lowest", "nmi")}
+
+
+def test_ipi(machine, guest, backend):
+    """Every destination mode with four vCPUs, on two CPUs."""
+    m = machine(backend=backend, cpus=2, modules=[
+        (guest("ipi"), "kernel vm=i vcpus=4 type=flat mode=long load=0x100000 mem=16M")])
+    verdict(m, FOUR_CPUS)

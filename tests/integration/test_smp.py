@@ -1,0 +1,54 @@
+"""Linux with several vCPUs on few CPUs: every CPU found, real work in parallel, time that runs as it should, no complaint.
+
+Every combination takes an hour on two cores; MOTE_FULL=1 asks for it. Otherwise a few stand for the rest.
+"""
+
+import hashlib
+import os
+import re
+
+import pytest
+
+PROMPT = r"mote-linux# "
+COMPLAINTS = "call trace|BUG:|soft lockup|hard lockup|rcu.*stall|clocksource.*watchdog|not responding"
+
+# kernel, backend, vCPUs, CPUs
+CHOSEN = [("vmlinuz", "svm", 2, 1), ("vmlinuz", "svm", 4, 2), ("vmlinuz-std", "svm", 2, 2), ("vmlinuz", "bochs-vmx", 2, 1),
+          ("vmlinuz", "bochs-svm", 2, 1)]
+ALL = [(kernel, "svm", vcpus, cpus) for kernel in ("vmlinuz", "vmlinuz-std") for vcpus in (1, 2, 4) for cpus in (1, 2)]
+ALL += [row for row in CHOSEN if row not in ALL]
+
+
+def work(m, mib):
+    """Four checksums at once, each of its own data."""
+    m.send("for i in 1 2 3 4; do (yes $i | dd bs=1024 count=%d iflag=fullblock 2>/dev/null | sha256sum | "
+           "sed s/^/sum$i=/) & done; wait; echo all-do''ne\n" % (mib * 1024))
+    m.wait_for(r"^all-done$", timeout=200)
+    sums = dict(re.findall(r"^sum(\d)=([0-9a-f]{64})", m.text, re.MULTILINE))
+    assert sums == {str(i): hashlib.sha256(b"%d\n" % i * (mib << 19)).hexdigest() for i in range(1, 5)}
+
+
+def sleep_one(m):
+    m.send("a=$(cut -d' ' -f1 /proc/uptime); sleep 1; echo sl''ept $a $(cut -d' ' -f1 /proc/uptime)\n")
+    match = m.wait_for(r"^slept ([\d.]+) ([\d.]+)$", timeout=60)
+    return float(match.group(2)) - float(match.group(1))
+
+
+@pytest.mark.parametrize("kernel,where,vcpus,cpus", ALL if os.environ.get("MOTE_FULL") else CHOSEN)
+def test_linux_smp(machine, linux, kernel, where, vcpus, cpus):
+    m = machine(backend=where, cpus=cpus, memory=768,
+                modules=linux(f"vm=linux mem=512M vcpus={vcpus}", kernel=kernel))
+    m.wait_for(rf"^linux-init: 6\.\d+\.\d+-\S+-amd64 cpus={vcpus} mem=\d+kB", timeout=300)
+    m.wait_for(PROMPT, timeout=60)
+    m.send("echo cp''us=$(nproc)\n")
+    assert m.wait_for(r"^cpus=(\d+)$", timeout=60).group(1) == str(vcpus)
+    bochs = where.startswith("bochs")
+    work(m, 1 if bochs else 64 if os.environ.get("MOTE_FULL") else 16)
+    slept = sleep_one(m)
+    assert 0.95 <= slept <= (1.25 if bochs or vcpus > cpus else 1.15), slept
+    m.send(f"echo complaints=$(dmesg | grep -ciE '{COMPLAINTS}')\n")
+    assert m.wait_for(r"^complaints=(\d+)$", timeout=60).group(1) == "0"
+    m.send("poweroff -f\n")
+    assert m.finish(timeout=120) == 0
+    assert [e["reason"] for e in m.events("linux", "exit")] == ["poweroff"]
+    assert m.events("linux", "freed")[0]["leaked-frames"] == "0"
