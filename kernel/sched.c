@@ -1,4 +1,5 @@
-/* The scheduler: round robin per CPU. A task stays on the CPU that sched_add() chose. */
+/* The scheduler: round robin per CPU. A task stays where sched_add() put it, until its slice ends with others waiting
+ * behind it while another CPU of its affinity has nothing to do: then its own CPU hands it over. */
 #include "kernel/sched.h"
 #include "kernel/base/lock.h"
 #include "kernel/base/percpu.h"
@@ -110,10 +111,24 @@ int sched_add(struct task *task)
     return 0;
 }
 
+/* Lock the queue that the task belongs to. */
+static struct run_queue *lock_queue_of(struct task *task, u64 *flags)
+{
+    for (;;) {
+        u32 cpu = READ_ONCE(task->cpu);
+        *flags = spin_lock(&queues[cpu].lock);
+        if (task->cpu == cpu) {
+            return &queues[cpu];
+        }
+        spin_unlock(&queues[cpu].lock, *flags);
+    }
+}
+
 void sched_wake(struct task *task)
 {
-    struct run_queue *queue = &queues[task->cpu];
-    u64 flags = spin_lock(&queue->lock);
+    u64 flags;
+    struct run_queue *queue = lock_queue_of(task, &flags);
+    u32 cpu = task->cpu;
     bool tell = true;
 
     if (task->state == STATE_BLOCKED) {
@@ -125,7 +140,7 @@ void sched_wake(struct task *task)
     }
     spin_unlock(&queue->lock, flags);
     if (tell) {
-        notify(task->cpu);
+        notify(cpu);
     }
 }
 
@@ -170,6 +185,41 @@ static void finish(struct run_queue *queue, struct task *task, enum task_verdict
     spin_unlock(&queue->lock, flags);
 }
 
+/* A CPU of the task's affinity that has nothing to run, when others wait here; else CPU_MAX. A hint: no lock is held. */
+static u32 better_cpu(struct run_queue *queue, const struct task *task)
+{
+    if (task->moves == NULL || READ_ONCE(queue->tasks.next) == &queue->tasks) {
+        return CPU_MAX;
+    }
+    for (u32 cpu = 0; cpu < percpu_count(); cpu++) {
+        const struct run_queue *other = &queues[cpu];
+        if (other != queue && cpu_usable(cpu, &task->affinity) && READ_ONCE(other->ready) &&
+            READ_ONCE(percpu_of(cpu)->current_task) == NULL && READ_ONCE(other->tasks.next) == &other->tasks) {
+            return cpu;
+        }
+    }
+    return CPU_MAX;
+}
+
+/* The task that just ran, runnable, goes to another CPU. Between the locks it counts as running: a wake-up is a note. */
+static void hand_over(struct run_queue *queue, struct task *task, u32 cpu)
+{
+    struct run_queue *target = &queues[cpu];
+
+    task->moves(task);
+    u64 flags = spin_lock(&queue->lock);
+    percpu()->current_task = NULL;
+    queue->assigned -= task->service ? 0 : 1;
+    WRITE_ONCE(task->cpu, cpu);
+    spin_unlock(&queue->lock, flags);
+    flags = spin_lock(&target->lock);
+    target->assigned += task->service ? 0 : 1;
+    task->state = STATE_QUEUED;
+    list_insert_before(&target->tasks, &task->link);
+    spin_unlock(&target->lock, flags);
+    notify(cpu);
+}
+
 /* Run one task for a slice. false when there was none. */
 static bool run_one(struct run_queue *queue)
 {
@@ -181,7 +231,12 @@ static bool run_one(struct run_queue *queue)
     u64 start = time_now_ns();
     enum task_verdict verdict = task->run(task, queue->slice_end_ns);
     task->run_ns += time_now_ns() - start;
-    finish(queue, task, verdict);
+    u32 cpu = verdict == TASK_AGAIN ? better_cpu(queue, task) : CPU_MAX;
+    if (cpu != CPU_MAX) {
+        hand_over(queue, task, cpu);
+    } else {
+        finish(queue, task, verdict);
+    }
     timer_cancel(&queue->slice);
     if (verdict == TASK_EXIT && task->exited != NULL) {
         task->exited(task);

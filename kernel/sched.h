@@ -17,10 +17,11 @@ struct task {
     const char *name;
     enum task_verdict (*run)(struct task *task, u64 slice_end_ns); /* IRQs on; return when percpu()->resched is set */
     void (*exited)(struct task *task); /* called once after TASK_EXIT, on the task's CPU; may free the task; may be NULL */
+    void (*moves)(struct task *task);  /* called on its CPU before another CPU runs it; NULL: it never moves */
     void *arg;
     struct cpuset affinity; /* CPUs that may run it */
     bool service;           /* sleeps nearly always: does not count as load when CPUs are chosen */
-    u32 cpu;                /* the CPU whose queue holds it */
+    u32 cpu;                /* the CPU whose queue holds it; changes under that queue's lock */
     u32 state;              /* sched.c's */
     bool wake_pending;
     u64 run_ns;             /* time it ran */

@@ -113,6 +113,16 @@ static void vcpu_left(struct task *task)
     }
 }
 
+/* Its CPU gives it up: nobody else may bind it while it is bound here. */
+static void vcpu_moves(struct task *task)
+{
+    struct vcpu *v = task->arg;
+
+    if (percpu()->current_vcpu == v && vcpu_unbind(v) != 0) {
+        vcpu_invalidate(v, "unbind failed");
+    }
+}
+
 static int start_tasks(struct vm *vm)
 {
     for (u32 i = 0; i < vm->vcpu_count; i++) {
@@ -122,6 +132,7 @@ static int start_tasks(struct vm *vm)
         task->name = vm->config->name;
         task->run = vm_run_slice;
         task->exited = vcpu_left;
+        task->moves = vcpu_moves;
         task->arg = &vm->vcpus[i];
         task->affinity = vm->config->pin;
         int rc = sched_add(task);
