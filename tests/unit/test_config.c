@@ -88,6 +88,7 @@ static const struct {
     {"", "kernel mem=1048577", "0|vm0|mem|1048577 is not a multiple of 4K"},
     {"", "kernel vcpus=0", "0|vm0|vcpus|bad value '0': not a number of vCPUs"},
     {"", "kernel vcpus=two", "0|vm0|vcpus|bad value 'two': not a number of vCPUs"},
+    {"", "kernel vcpus=33", "0|vm0|vcpus|more vCPUs than allowed (32)"},
     {"", "kernel vcpus=1000", "0|vm0|vcpus|more vCPUs than allowed ("},
     {"", "kernel pin=", "0|vm0|pin|bad value '': not a list of CPUs"},
     {"", "kernel pin=3-2", "0|vm0|pin|bad value '3-2'"},

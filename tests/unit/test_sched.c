@@ -97,13 +97,18 @@ static void idle_hook(void)
     hook();
 }
 
-/* The loop of CPU 0 until it waits with nothing left to happen. */
-static void run_until_idle(void)
+/* The loop of a CPU until it waits with nothing left to happen. */
+static void run_cpu_until_idle(u32 cpu)
 {
-    host_percpu = &cpus[0];
+    host_percpu = &cpus[cpu];
     if (setjmp(out) == 0) {
         sched_loop();
     }
+}
+
+static void run_until_idle(void)
+{
+    run_cpu_until_idle(0);
 }
 
 static struct actor make(const char *name, const char *verdicts)
@@ -289,11 +294,77 @@ static void placement_follows_load_and_affinity(void **state)
     }
     run_until_idle();
     assert_string_equal(story, "mm");
+    run_cpu_until_idle(1);
+    assert_string_equal(story, "mmmm");
+    host_percpu = &cpus[0];
     x = make("x", "e");
     x.task.affinity = (struct cpuset){{0}};
     assert_int_equal(sched_add(&x.task), -E_INVAL);
     cpuset_add(&x.task.affinity, 2);
     assert_int_equal(sched_add(&x.task), -E_INVAL);
+}
+
+static u32 moved;
+
+static void note_move(struct task *task)
+{
+    assert_ptr_equal(percpu()->current_task, task);
+    moved++;
+}
+
+/* x's slice ends with y waiting behind it. CPU 1 has nothing to do: x goes there, if it may. */
+static void make_two(bool x_may_move)
+{
+    x = make("x", "ae");
+    y = make("y", "e");
+    add(&x);
+    add(&y);
+    moved = 0;
+    if (x_may_move) {
+        cpuset_add(&x.task.affinity, 1);
+    }
+    x.task.moves = note_move;
+}
+
+static void an_idle_cpu_is_given_work(void **state)
+{
+    (void)state;
+    run_cpu_until_idle(1);
+    host_percpu = &cpus[0];
+    make_two(true);
+    run_until_idle();
+    assert_string_equal(story, "xy");
+    assert_int_equal(moved, 1);
+    assert_int_equal(x.task.cpu, 1);
+    assert_int_equal(kicks[1], 1);
+    sched_wake(&x.task); /* queued there already */
+    run_cpu_until_idle(1);
+    assert_string_equal(story, "xyx");
+    assert_int_equal(x.exits, 1);
+}
+
+static void work_stays_where_its_affinity_says(void **state)
+{
+    (void)state;
+    make_two(false);
+    run_until_idle();
+    assert_string_equal(story, "xyx");
+    assert_int_equal(moved, 0);
+}
+
+static void work_stays_when_the_others_are_busy(void **state)
+{
+    struct actor z = make("z", "e");
+
+    (void)state;
+    make_two(true);
+    z.task.affinity = (struct cpuset){{BIT(1)}};
+    add(&z);
+    run_until_idle();
+    assert_string_equal(story, "xyx");
+    assert_int_equal(moved, 0);
+    run_cpu_until_idle(1);
+    assert_string_equal(story, "xyxz");
 }
 
 int main(void)
@@ -307,6 +378,9 @@ int main(void)
         cmocka_unit_test_setup(wake_from_interrupt_ends_the_wait, start),
         cmocka_unit_test_setup(wake_from_elsewhere_kicks, start),
         cmocka_unit_test_setup(placement_follows_load_and_affinity, start),
+        cmocka_unit_test_setup(an_idle_cpu_is_given_work, start),
+        cmocka_unit_test_setup(work_stays_where_its_affinity_says, start),
+        cmocka_unit_test_setup(work_stays_when_the_others_are_busy, start),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
