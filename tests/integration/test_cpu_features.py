@@ -11,7 +11,7 @@ EAX, EBX, ECX, EDX = range(4)
 HIDDEN = {
     (1, 0, ECX): {"MONITOR": 3, "VMX": 5, "SMX": 6, "EIST": 7, "TM2": 8, "PCID": 17, "OSXSAVE": 27},
     (1, 0, EDX): {"MCE": 7, "MCA": 14, "DS": 21, "ACPI": 22, "TM": 29, "PBE": 31},
-    (7, 0, EBX): {"TSC_ADJUST": 1, "SGX": 2, "HLE": 4, "INVPCID": 10, "RTM": 11, "RDT-M": 12, "MPX": 14, "RDT-A": 15, "PT": 25},
+    (7, 0, EBX): {"SGX": 2, "HLE": 4, "INVPCID": 10, "RTM": 11, "RDT-M": 12, "MPX": 14, "RDT-A": 15, "PT": 25},
     (7, 0, ECX): {"PKU": 3, "OSPKE": 4, "WAITPKG": 5, "CET_SS": 7, "LA57": 16, "ENQCMD": 29, "PKS": 31},
     (7, 0, EDX): {"UINTR": 5, "PCONFIG": 18, "CET_IBT": 20, "IBRS": 26, "STIBP": 27, "ARCH_CAPABILITIES": 29, "SSBD": 31},
     (0xD, 1, EAX): {"XSAVES": 3},

@@ -28,7 +28,7 @@ static int writes(u32 msr, u64 value)
 static void sweep_answers_exactly_the_list(void **state)
 {
     static const struct { u32 first, last; } listed[] = {
-        {0x10, 0x12}, {0x8B, 0x8B}, {0xFE, 0xFE}, {0x174, 0x176}, {0x179, 0x17A}, {0x1D9, 0x1D9},
+        {0x10, 0x12}, {0x3B, 0x3B}, {0x8B, 0x8B}, {0xFE, 0xFE}, {0x174, 0x176}, {0x179, 0x17A}, {0x1D9, 0x1D9},
         {0x200, 0x20F}, {0x250, 0x250}, {0x258, 0x259}, {0x268, 0x26F}, {0x277, 0x277}, {0x2FF, 0x2FF},
         {0xC0000080, 0xC0000084}, {0xC0000100, 0xC0000103}, {0xC0010010, 0xC0010010}, {0xC0010015, 0xC0010015},
         {0xC001001F, 0xC001001F}, {0xC0010055, 0xC0010055}, {0xC0011029, 0xC0011029},
@@ -81,7 +81,7 @@ static void intel_and_amd_differ(void **state)
 static void the_machines_own_are_refused(void **state)
 {
     static const u32 msrs[] = {MSR_IA32_FEATURE_CONTROL, MSR_IA32_VMX_BASIC, MSR_IA32_VMX_VMFUNC, MSR_VM_CR,
-        MSR_VM_HSAVE_PA, MSR_IA32_BIOS_UPDT_TRIG, MSR_IA32_TSC_ADJUST, MSR_IA32_TSC_DEADLINE, MSR_IA32_X2APIC_ICR,
+        MSR_VM_HSAVE_PA, MSR_IA32_BIOS_UPDT_TRIG, MSR_IA32_TSC_DEADLINE, MSR_IA32_X2APIC_ICR,
         MSR_IA32_SPEC_CTRL, MSR_IA32_PRED_CMD, MSR_SMM_BASE, MSR_IA32_XSS, MSR_IA32_MC0_CTL};
 
     (void)state;
@@ -165,6 +165,19 @@ static void tsc_write_moves_the_offset(void **state)
     assert_int_equal(fake_log.time_offsets, 1);
 }
 
+static void tsc_adjust_is_the_sum_of_moves(void **state)
+{
+    (void)state;
+    assert_int_equal(value_of(MSR_IA32_TSC_ADJUST), 0);
+    assert_int_equal(writes(MSR_IA32_TIME_STAMP_COUNTER, 1700), 0); /* was 1000 */
+    assert_int_equal(value_of(MSR_IA32_TSC_ADJUST), 700);
+    assert_int_equal(writes(MSR_IA32_TSC_ADJUST, 50), 0);
+    assert_int_equal(value_of(MSR_IA32_TIME_STAMP_COUNTER), 1050);
+    assert_int_equal(writes(MSR_IA32_TSC_ADJUST, (u64)-1000), 0);
+    assert_int_equal(value_of(MSR_IA32_TIME_STAMP_COUNTER), 0);
+    assert_int_equal(fake_log.time_offsets, 3);
+}
+
 static int chip_sysreg(void *chip, struct vcpu *v, u32 reg, bool write, u64 *value)
 {
     u64 *kept = chip;
@@ -235,6 +248,7 @@ int main(void)
         cmocka_unit_test_setup(values_are_checked, fake_setup),
         cmocka_unit_test_setup(each_register_is_its_own, fake_setup),
         cmocka_unit_test_setup(tsc_write_moves_the_offset, fake_setup),
+        cmocka_unit_test_setup(tsc_adjust_is_the_sum_of_moves, fake_setup),
         cmocka_unit_test_setup(chip_answers_its_own_registers, fake_setup),
         cmocka_unit_test_setup(log_is_bounded, fake_setup),
         cmocka_unit_test_setup(passthrough_registers_are_listed, fake_setup),

@@ -37,7 +37,7 @@
 #define EXT8_ECX_CORES BITS32(7, 0)
 #define EXT8_ECX_ID_BITS BITS32(15, 12)
 
-/* Leaf 7. Not there: TSC_ADJUST, TSX, INVPCID, RDT, MPX, PT (EBX); PKU, WAITPKG, CET, LA57 (ECX); all of EDX but
+/* Leaf 7. Ours, whatever the CPU has: TSC_ADJUST. Not there: TSX, INVPCID, RDT, MPX, PT (EBX); PKU, WAITPKG, CET, LA57 (ECX); all of EDX but
  * FSRM. */
 #define LEAF7_EBX                                                                                                      \
     (BIT32(0) /* FSGSBASE */ | BIT32(3) /* BMI1 */ | BITS32(9, 5) /* AVX2 FDP SMEP BMI2 ERMS */ | \
@@ -46,6 +46,7 @@
 #define LEAF7_ECX                                                                                                      \
     (BITS32(2, 1) /* AVX512VBMI UMIP */ | BITS32(12, 8) /* GFNI VAES VPCLMULQDQ VNNI BITALG */ | \
      BIT32(14) /* VPOPCNTDQ */ | BIT32(22) /* RDPID */)
+#define LEAF7_EBX_TSC_ADJUST BIT32(1)
 #define LEAF7_EDX BIT32(4)
 
 /* 80000001. Not there: hardware virtualization, extended APIC, OSVW, IBS, SKINIT, LWP, TOPOEXT, perf counters, MWAITX
@@ -90,7 +91,7 @@ static const struct cpuid_row rows[] = {
     {0x4, 1, {BITS32(13, 0), ALL, ALL, ALL}, {0, 0, 0, 0}, FIX_CACHE},
     {0x4, 2, {BITS32(13, 0), ALL, ALL, ALL}, {0, 0, 0, 0}, FIX_CACHE},
     {0x4, 3, {BITS32(13, 0), ALL, ALL, ALL}, {0, 0, 0, 0}, FIX_CACHE},
-    {0x7, 0, {0, LEAF7_EBX, LEAF7_ECX, LEAF7_EDX}, {0, 0, 0, 0}, FIX_NONE},
+    {0x7, 0, {0, LEAF7_EBX, LEAF7_ECX, LEAF7_EDX}, {0, LEAF7_EBX_TSC_ADJUST, 0, 0}, FIX_NONE},
     {0xB, 0, {0, 0, 0, 0}, {0, 0, 0, 0}, FIX_TOPOLOGY},
     {0xB, 1, {0, 0, 0, 0}, {0, 0, 1, 0}, FIX_TOPOLOGY},
     {0x15, ANY, {0, 0, 0, 0}, {0, 0, 0, 0}, FIX_TSC},

@@ -72,12 +72,33 @@ static int read_tsc(struct vcpu *v, u32 msr, u64 *value)
     return 0;
 }
 
+/* IA32_TSC_ADJUST is the sum of all moves since reset (SDM Vol. 3 18.17.3 "Time-Stamp Counter Adjustment"). */
+static void move_tsc(struct vcpu *v, u64 by)
+{
+    v->arch.tsc_offset += by;
+    v->arch.tsc_adjust += by;
+    v->backend->set_time_offset(v, v->arch.tsc_offset);
+    x86_pv_tsc_moved(v);
+}
+
 static int write_tsc(struct vcpu *v, u32 msr, u64 value)
 {
     (void)msr;
-    v->arch.tsc_offset = value - hostcpu_tsc();
-    v->backend->set_time_offset(v, v->arch.tsc_offset);
-    x86_pv_tsc_moved(v);
+    move_tsc(v, value - hostcpu_tsc() - v->arch.tsc_offset);
+    return 0;
+}
+
+static int read_tsc_adjust(struct vcpu *v, u32 msr, u64 *value)
+{
+    (void)msr;
+    *value = v->arch.tsc_adjust;
+    return 0;
+}
+
+static int write_tsc_adjust(struct vcpu *v, u32 msr, u64 value)
+{
+    (void)msr;
+    move_tsc(v, value - v->arch.tsc_adjust);
     return 0;
 }
 
@@ -211,6 +232,7 @@ static const struct msr_row rows[] = {
     {MSR_KVM_SYSTEM_TIME_OLD, MSR_KVM_SYSTEM_TIME_OLD, ANY_CPU, x86_pv_read, x86_pv_write_clock},
     {MSR_IA32_PLATFORM_ID, MSR_IA32_PLATFORM_ID, INTEL, read_zero, NULL},
     {MSR_IA32_APIC_BASE, MSR_IA32_APIC_BASE, ANY_CPU, read_chip, write_chip},
+    {MSR_IA32_TSC_ADJUST, MSR_IA32_TSC_ADJUST, ANY_CPU, read_tsc_adjust, write_tsc_adjust},
     {MSR_IA32_BIOS_SIGN_ID, MSR_IA32_BIOS_SIGN_ID, ANY_CPU, read_zero, write_ignored},
     {MSR_PLATFORM_INFO, MSR_PLATFORM_INFO, INTEL, read_zero, NULL},
     {MSR_IA32_MTRRCAP, MSR_IA32_MTRRCAP, ANY_CPU, x86_msr_read_mtrrcap, NULL},

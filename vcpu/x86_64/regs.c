@@ -91,7 +91,7 @@ void x86_reset_regs(struct vcpu *v)
 {
     void *fpu = v->arch.fpu, *hw = v->arch.hw;
     hpa_t fpu_pa = v->arch.fpu_pa;
-    u64 tsc_offset = v->arch.tsc_offset;
+    u64 tsc_offset = v->arch.tsc_offset, tsc_adjust = v->arch.tsc_adjust;
     struct vcpu_arch *a = &v->arch;
 
     memset(a, 0, sizeof(*a));
@@ -99,6 +99,7 @@ void x86_reset_regs(struct vcpu *v)
     a->fpu_pa = fpu_pa;
     a->hw = hw;
     a->tsc_offset = tsc_offset;
+    a->tsc_adjust = tsc_adjust;
     a->rip = RESET_IP;
     a->rflags = RFLAGS_FIXED;
     a->gpr[X86_RDX] = x86_cpuid_policy(1, 0).eax;

@@ -72,7 +72,7 @@ struct vcpu_arch {
     u64 xcr0, xss;
     u64 misc_enable, mtrr_def_type; /* MSRs kept for the guest, no hardware behind them */
     u64 mtrr_fixed[11], mtrr_var[16];
-    u64 tsc_offset;
+    u64 tsc_offset, tsc_adjust;
     struct x86_pv pv;
     void *fpu; /* XSAVE area, 64-byte aligned, owned by fpu.c */
     hpa_t fpu_pa;
