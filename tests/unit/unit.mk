@@ -13,17 +13,18 @@ FUZZ_RUNS ?= 20000
 define unit_rule
 $(BUILD)/unit/$(1): tests/unit/$(1).c tests/unit/host.c $(call unit_sources,tests/unit/$(1).c) $(UNIT_HEADERS)
 	@mkdir -p $(BUILD)/unit
-	$(HOST_CC) $(HOST_FLAGS) $$(filter %.c,$$^) -lcmocka -o $$@
+	@echo 'HOST  $$@'; $(HOST_CC) $(HOST_FLAGS) $$(filter %.c,$$^) -lcmocka -o $$@
 endef
 define fuzz_rule
 $(BUILD)/fuzz/$(1): tests/fuzz/$(1).c tests/unit/host.c $(call unit_sources,tests/fuzz/$(1).c) $(UNIT_HEADERS)
 	@mkdir -p $(BUILD)/fuzz
-	clang $(HOST_FLAGS) -fsanitize=fuzzer $$(filter %.c,$$^) -o $$@
+	@echo 'FUZZ  $$@'; clang $(HOST_FLAGS) -fsanitize=fuzzer $$(filter %.c,$$^) -o $$@
 endef
 $(foreach t,$(UNIT_TESTS),$(eval $(call unit_rule,$(t))))
 $(foreach t,$(FUZZERS),$(eval $(call fuzz_rule,$(t))))
 
-.PHONY: unit fuzz
+.PHONY: unit fuzz unit-programs
+unit-programs: $(addprefix $(BUILD)/unit/,$(UNIT_TESTS)) $(addprefix $(BUILD)/fuzz/,$(FUZZERS))
 unit: $(addprefix $(BUILD)/unit/,$(UNIT_TESTS))
 	@set -e; for t in $^; do echo "== $$t"; $$t; done
 
