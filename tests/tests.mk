@@ -36,6 +36,7 @@ debug: deps ## the demo in QEMU, stopped, with gdb attached to the hypervisor
 test: deps ## everything that needs no hardware: unit tests, fuzzers, emulators (MOTE_FULL=1: every combination)
 	@$(MAKE) --no-print-directory -j$(JOBS) all iso guests
 	@tests/tools/fetch-linux.sh $(LINUX) std
+	@$(MAKE) --no-print-directory -j$(JOBS) unit-programs
 	@$(MAKE) --no-print-directory unit fuzz
 	@$(MAKE) --no-print-directory integration
 
