@@ -36,8 +36,14 @@ static void calls(void)
     (void)hypercall(0x4D54FFFF, 1, 2, 3, 4, 5, 6);
 }
 
+/* While the host logs every exit, ticks come faster than they can be served: only the first few count. */
 static void on_tick(u32 vector)
 {
+    static u32 ticks;
+
+    if (++ticks == 3) {
+        outb(0x21, 0xFF);
+    }
     pic_eoi(vector - 32);
 }
 
@@ -46,10 +52,12 @@ static void wait(void)
     pic_setup(32);
     set_handler(32, on_tick);
     pic_unmask(0);
-    pit_start(1000);
+    pit_start(20);
     __asm__ volatile("sti; hlt; cli" ::: "memory");
-    __asm__ volatile("pause; pause; pause");
-    for (u32 i = 0; i < 3000000; i++) { /* longer than a slice */
+    for (u32 i = 0; i < 10000; i++) { /* a loop tight and long enough for every CPU that looks for one */
+        __asm__ volatile("pause");
+    }
+    for (u32 i = 0; i < 300000; i++) { /* longer than a slice */
         __asm__ volatile("");
     }
 }

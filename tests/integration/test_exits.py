@@ -3,8 +3,6 @@ can provoke; SYSREG, CPU_ON, CPU_OFF and IPI belong to guests of several CPUs an
 
 import re
 
-import pytest
-
 ENDS = ["fetch", "walk", "entry", "halt", "triple"]  # in the order of the switch in tests/guests/exits.c
 NUMBER = r"0x[0-9a-f]+"
 
@@ -23,7 +21,6 @@ COMMON = [
     r"exit=NPF gpa=0xe0010 read=[01] write=1 exec=0 present=1 walk=0$",
     r"exit=HYPERCALL number=0x4d540002 user=0 a0=0x11 a1=0x22 a2=0x33 a3=0x44 a4=0x55 a5=0x66$",
     r"exit=HYPERCALL number=0x4d54ffff user=0 a0=0x1 a1=0x2 a2=0x3 a3=0x4 a4=0x5 a5=0x6$",
-    r"exit=HALT interruptible=1$",
 ]
 OWN = {
     "fetch": r"exit=NPF gpa=0x3f000000 read=[01] write=0 exec=1 present=0 walk=0$",
@@ -55,11 +52,15 @@ def test_every_kind_with_every_field(machine, guest, backend):
         assert [e["reason"] for e in ends] == [REASON[vm]]
     kinds = set(re.findall(r"^MOTE: log=debug vm=\S+ vcpu=0 exit=(\w+)", m.text, re.MULTILINE))
     expected = {"PIO", "NPF", "HYPERCALL", "HALT", "ENTRY_FAILED", "SHUTDOWN", "KICKED", "YIELD", "UNHANDLED"}
+    if backend != "bochs-svm":  # only there does a CPU look for loops of PAUSE
+        expected -= {"YIELD"}
     if backend == "svm":
         expected -= {"UNHANDLED"}
     if backend == "bochs-svm":
         expected -= {"SHUTDOWN"}
     assert expected <= kinds, f"missing {expected - kinds}"
+    # A halt that an interrupt ends at once is not served by the host: not every VM shows one.
+    assert re.search(r"^MOTE: log=debug vm=\S+ vcpu=0 exit=HALT interruptible=1$", m.text, re.MULTILINE)
     if backend != "svm":
         line = [text for text in traced(m, "switch") if "exit=UNHANDLED" in text][0]
         assert re.search(rf"what=task switch hw-reason={NUMBER} qualification={NUMBER} detail={NUMBER}$", line)
