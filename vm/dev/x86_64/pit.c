@@ -52,7 +52,10 @@ static bool gate_starts(const struct vpit_channel *ch)
 
 static u64 elapsed(const struct vpit_channel *ch, u64 now)
 {
-    return ch->running && now > ch->start_ns ? ns_to_clocks(now - ch->start_ns) : 0;
+    if (!ch->running) {
+        return ch->held_clocks;
+    }
+    return now > ch->start_ns ? ns_to_clocks(now - ch->start_ns) : 0;
 }
 
 static u16 count_now(const struct vpit_channel *ch, u64 now)
@@ -81,7 +84,7 @@ static bool output_now(const struct vpit_channel *ch, u64 now)
 
     switch (ch->mode) {
     case MODE_TERMINAL:
-        return ch->running && gone >= ch->reload;
+        return gone >= ch->reload;
     case MODE_ONE_SHOT:
         return !ch->running || gone >= ch->reload;
     case MODE_SQUARE:
@@ -149,6 +152,7 @@ static void load(struct vpit *pit, u32 index, u16 raw)
 
     ch->reload = reload_value(ch, raw);
     ch->start_ns = now;
+    ch->held_clocks = 0;
     ch->running = !gate_starts(ch) && ch->gate;
     if (index == 0) {
         schedule(pit, now);
@@ -268,12 +272,18 @@ static void counter_access(void *device, u64 offset, u8 size, bool write, u64 *v
     spin_unlock(&pit->lock, flags);
 }
 
+/* The table "Gate Pin Operations": low holds the count of modes 0 and 4, which then goes on; it ends a period of modes 2
+ * and 3, which begin anew; a rising edge starts modes 1 and 5. */
 static void set_gate2(struct vpit_channel *ch, bool gate)
 {
+    u64 now = time_now_ns();
+
     if (gate && !ch->gate && ch->reload != 0) {
-        ch->start_ns = time_now_ns();
+        ch->start_ns = now - clocks_to_ns(ch->held_clocks);
+        ch->held_clocks = 0;
         ch->running = true;
     } else if (!gate && ch->gate && !gate_starts(ch)) {
+        ch->held_clocks = periodic(ch) ? 0 : elapsed(ch, now);
         ch->running = false;
     }
     ch->gate = gate;

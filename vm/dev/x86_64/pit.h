@@ -10,6 +10,7 @@
 
 struct vpit_channel {
     u64 start_ns;    /* when the count was loaded, or the gate rose */
+    u64 held_clocks; /* counted before the gate fell */
     u32 reload;      /* 1..65536 (BCD: ..10000) */
     u16 latch;
     u8 status;
