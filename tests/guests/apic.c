@@ -177,45 +177,27 @@ static void test_flood(void)
 #define PERIOD_NS 10000000U
 #define TICKS 100U
 
-static u64 at[TICKS + 1];
-
-static void on_timed(u32 vector)
-{
-    if (++counts[vector] <= TICKS) {
-        at[counts[vector]] = time_ns();
-    }
-    apic_set(APIC_EOI, 0);
-}
-
-/* How many of the intervals are within 5 %. */
-static u32 good_intervals(void)
-{
-    u32 good = 0;
-
-    for (u32 i = 1; i < TICKS; i++) {
-        u64 interval = at[i + 1] - at[i];
-        good += interval > PERIOD_NS / 100 * 95ULL && interval < PERIOD_NS / 100 * 105ULL;
-    }
-    return good;
-}
-
-/* By the host's clock: never too many ticks; too few, or late ones, only where the machine was busy elsewhere. */
+/* By the host's clock: the count runs at 1 GHz within 5 %, and 100 ticks take 100 periods. A machine that is busy elsewhere
+ * delays ticks, so that the runner judges the upper bound, where the emulator's time is its own. */
 static void test_periodic(void)
 {
     apic_set(APIC_DIVIDE, 0xB);
     counts[TIMER] = 0;
-    set_handler(TIMER, on_timed);
+    apic_set(APIC_LVT_TIMER, LVT_MASKED | TIMER);
+    apic_set(APIC_INITIAL, ~0U);
+    u64 begin = time_ns(), first = apic_get(APIC_CURRENT);
+    wait_us(100000);
+    u64 counted = first - apic_get(APIC_CURRENT), took = time_ns() - begin;
+    check(counted > took / 100 * 95 && counted < took / 100 * 105, "timer-rate", "counted=%lu ns=%lu", counted, took);
     apic_set(APIC_LVT_TIMER, TIMER_PERIODIC | TIMER);
-    u64 begin = time_ns();
+    begin = time_ns();
     apic_set(APIC_INITIAL, PERIOD_NS);
     sti();
     u32 ticks = wait_count(&counts[TIMER], TICKS, 10000);
-    u64 took = time_ns() - begin;
+    took = time_ns() - begin;
     cli();
     apic_set(APIC_INITIAL, 0);
-    set_handler(TIMER, on_count);
-    check(ticks == TICKS && took > TICKS * (PERIOD_NS / 100 * 95ULL) && good_intervals() > TICKS / 2, "timer-periodic",
-          "ticks=%u us=%lu within-5%%=%u", ticks, took / 1000, good_intervals());
+    check(ticks == TICKS && took > TICKS * (PERIOD_NS / 100 * 95ULL), "timer-periodic", "ticks=%u us=%lu", ticks, took / 1000);
 }
 
 static u32 ticks_in(u32 us)
