@@ -49,8 +49,9 @@ static void spinning_cpu(void)
     u32 me = cpu_index();
 
     restarts[me]++;
-    for (;;) {
+    for (;;) { /* in Bochs, a CPU entered with interrupts off is not interrupted until it turns them on */
         spins[me]++;
+        __asm__ volatile("sti; nop; cli" ::: "memory");
     }
 }
 
