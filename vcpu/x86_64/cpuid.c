@@ -37,8 +37,8 @@
 #define EXT8_ECX_CORES BITS32(7, 0)
 #define EXT8_ECX_ID_BITS BITS32(15, 12)
 
-/* Leaf 7. Ours, whatever the CPU has: TSC_ADJUST. Not there: TSX, INVPCID, RDT, MPX, PT (EBX); PKU, WAITPKG, CET, LA57 (ECX); all of EDX but
- * FSRM. */
+/* Leaf 7. Ours, whatever the CPU has: TSC_ADJUST. Not there: TSX, INVPCID, RDT, MPX, PT (EBX); PKU, WAITPKG, CET, LA57
+ * (ECX); all of EDX but FSRM. */
 #define LEAF7_EBX                                                                                                      \
     (BIT32(0) /* FSGSBASE */ | BIT32(3) /* BMI1 */ | BITS32(9, 5) /* AVX2 FDP SMEP BMI2 ERMS */ | \
      BIT32(13) /* no FCS FDS */ | BITS32(21, 16) /* AVX512F DQ RDSEED ADX SMAP IFMA */ | \
