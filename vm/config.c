@@ -233,6 +233,7 @@ static struct vm_config *add_vm(struct parser *p, const char *line, const char *
     memset(vm, 0, sizeof(*vm));
     vm->mem_bytes = DEFAULT_MEM;
     vm->vcpus = 1;
+    vm->copies = 1;
     cpuset_fill(&vm->pin);
     bool named = wanted_name(line, name);
     if (!named) {
@@ -351,6 +352,25 @@ static void parse_module(struct parser *p, const char *line)
     }
 }
 
+/* Once every line has been read: the copies have all modules and overrides of their line. */
+static void add_copies(struct parser *p)
+{
+    u32 lines = p->out->vm_count;
+    char why[CONFIG_WHY_MAX];
+
+    for (u32 i = 0; i < lines; i++) {
+        p->vm = &p->out->vms[i];
+        p->module = (int)p->vm->modules[0].boot_module;
+        for (u32 number = 2; !p->vm->bad && number <= p->vm->copies; number++) {
+            if (!config_add_copy(p->out, i, number, why)) {
+                complain(p, "copies", why);
+            }
+        }
+    }
+    p->vm = NULL;
+    p->module = -1;
+}
+
 void config_parse(const char *cmdline, const char *const *modules, u32 module_count, config_report report, void *ctx,
                   struct mote_config *out)
 {
@@ -370,6 +390,7 @@ void config_parse(const char *cmdline, const char *const *modules, u32 module_co
         parse_module(&p, modules[i]);
     }
     parse_mote_line(&p, cmdline, PASS_OVERRIDES);
+    add_copies(&p);
     if (out->focus[0] != '\0' && out->vm_count != 0 && find_vm(out, out->focus) == NULL) {
         complain_no_vm(&p, "focus", out->focus);
         out->focus[0] = '\0';

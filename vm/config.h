@@ -44,6 +44,8 @@ struct vm_config {
     struct vm_policy on_exit;  /* by itself: END_MACHINE powers off */
     struct vm_policy on_crash; /* END_MACHINE halts */
     bool require;
+    bool manual;      /* not started at boot */
+    u32 copies;       /* that the line asks for, this one included; they are VMs of their own */
     struct vm_module modules[VM_MODULES_MAX]; /* [0] is the kernel or the firmware */
     u32 module_count;
     bool bad;         /* has an error: is not started */

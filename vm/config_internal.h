@@ -59,5 +59,7 @@ extern const u32 config_key_count;
 const struct config_key *config_find_key(const char *name, u32 scope);
 /* The available key in the scopes that is nearest to name. */
 const char *config_nearest_key(const char *name, u32 scope);
+/* Append a copy of vms[index] named NAME-number. false, and why (CONFIG_WHY_MAX bytes) says it: no room, or no such name. */
+bool config_add_copy(struct mote_config *config, u32 index, u32 number, char *why);
 /* May a VM have this name? 1 to 31 letters, digits, '.', '-', '_'; a letter or digit first. */
 bool config_name_valid(const char *name);

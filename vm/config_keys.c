@@ -186,6 +186,29 @@ static bool set_require(const struct config_setting *s)
     return set_bool(s, &s->vm->require);
 }
 
+static bool set_start(const struct config_setting *s)
+{
+    static const char *const names[] = {"auto", "manual"};
+    u32 found = config_choose(s->value, names, ARRAY_SIZE(names));
+
+    if (found == ARRAY_SIZE(names)) {
+        return refuse_value(s, "neither auto nor manual");
+    }
+    s->vm->manual = found != 0;
+    return true;
+}
+
+static bool set_copies(const struct config_setting *s)
+{
+    u64 count;
+
+    if (!config_parse_number(s->value, &count) || count == 0 || count > VM_MAX) {
+        return REFUSE(s, "bad value '%.40s': not a number of VMs 1..%u", s->value, VM_MAX);
+    }
+    s->vm->copies = (u32)count;
+    return true;
+}
+
 static bool set_strict(const struct config_setting *s)
 {
     return set_bool(s, &s->config->strict);

@@ -25,6 +25,7 @@ static struct {
     struct task task;
     u32 verdict; /* of the VMs that ended so far: the first that did not pass */
     bool quit;   /* the user asked to leave */
+    bool began;  /* a VM has been started */
     bool (*keep)(void);
 } manager;
 
@@ -107,6 +108,7 @@ static int start(u32 id)
         console_set_focus(&slot->vm->console);
     }
     int rc = vm_start(slot->vm);
+    manager.began = manager.began || rc == 0;
     if (rc != 0) {
         vm_destroy(slot->vm);
         free_vm(slot);
@@ -187,6 +189,17 @@ static void stop_all(void)
     }
 }
 
+/* Nothing has run so far, and something may be started by hand. */
+static bool awaits_start(void)
+{
+    for (u32 i = 0; i < manager.config->vm_count && !manager.began; i++) {
+        if (manager.config->vms[i].manual && !manager.config->vms[i].bad) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static enum task_verdict run(struct task *task, u64 slice_end_ns)
 {
     (void)task;
@@ -194,7 +207,7 @@ static enum task_verdict run(struct task *task, u64 slice_end_ns)
     if (READ_ONCE(manager.quit)) {
         stop_all();
     }
-    if (!bury_ended() && (manager.quit || manager.keep == NULL || !manager.keep())) {
+    if (!bury_ended() && (manager.quit || (!manager.keep() && !awaits_start()))) {
         end_machine();
     }
     return TASK_BLOCK;
@@ -212,7 +225,7 @@ static void build_all(void)
     for (u32 i = 0; i < manager.config->vm_count; i++) {
         const struct vm_config *config = &manager.config->vms[i];
 
-        if (!config->bad && build(i) == 0) {
+        if (!config->bad && (config->manual || build(i) == 0)) {
             continue;
         }
         note_verdict(1);

@@ -42,7 +42,8 @@ void setup_print(const struct mote_config *cfg)
         const struct vm_config *vm = &cfg->vms[i];
         log_event("vm=%s ev=config mem=%lluM vcpus=%u type=%s mode=%s modules=%u timeout-ms=%llu start=%s", vm->name,
                   (unsigned long long)(vm->mem_bytes / MIB(1)), vm->vcpus, types[vm->type], modes[vm->mode],
-                  vm->module_count, (unsigned long long)(vm->timeout_ns / 1000000), vm->bad ? "no" : "auto");
+                  vm->module_count, (unsigned long long)(vm->timeout_ns / 1000000),
+                  vm->bad ? "no" : vm->manual ? "manual" : "auto");
     }
     if (cfg->vm_count == 0) {
         log_event("ev=error why=\"no module is a guest: add a line such as: module2 /boot/vmlinuz kernel vm=linux\"");

@@ -41,15 +41,15 @@ class Session:
     def monitor_lines(self, start):
         """The monitor's lines since start. One that was cut by another's line shows again after it: it counts once."""
         lines, cut = [], False
-        for line in map(typed_line, filter(None, self.m.text[start:].split("\n"))):
-            if line.startswith("MOTE: ") or re.match(r"\[\w+\] ", line):
+        for line in filter(None, self.m.text[start:].split("\n")):
+            if line.startswith("MOTE: ") or re.match(r"\[[\w-]+\] ", line):
                 cut = True
                 continue
             if cut and lines and line.startswith(lines[-1]):
                 lines.pop()
             cut = False
             lines.append(line)
-        return lines
+        return [typed_line(line) for line in lines]
 
     def mark(self):
         """Where the line begins that is being printed: the prompt, or another's."""
@@ -290,6 +290,25 @@ def test_cycles_beside_a_neighbour(two, backend):
     assert all("starts=1 memory=clean".startswith(text) for text in starts)  # some were killed in the middle
     assert len(m.events("a", "start")) == cycles + 1
     assert {e["leaked-frames"] for e in m.events("a", "freed")} == {"0"}
+
+
+@pytest.mark.backends("svm", "bochs-vmx")
+def test_started_by_hand(machine, guest, backend):
+    """start=manual waits for its start, alone too; copies= makes VMs that live and die one by one."""
+    m = machine(backend=backend, cmdline=CMDLINE, modules=[(guest("beat"), f"kernel vm=c {BEAT} copies=3 start=manual")])
+    m.wait_for(r"^MOTE: vm=c-3 ev=config .*start=manual$")
+    s = Session(m).enter()
+    assert [(v["name"], v["state"]) for v in s.json("vms --json")] == [(n, "stopped") for n in ("c", "c-2", "c-3")]
+    assert m.events(kind="start") == []
+    for name in ("c-2", "c-3"):
+        assert s.run(f"start {name}") == ["ok"]
+        m.wait_for(rf"^\[{name}\] beat 2$")
+    assert s.run("kill c-3") == ["ok"]
+    s.wait_state("c-3", "stopped")
+    wait_beats(m, "c-2", 3)
+    assert (s.state("c"), s.state("c-2")) == ("stopped", "running")
+    m.send(ESCAPE + "q")
+    assert m.finish() == 0
 
 
 @pytest.mark.backends("svm", "bochs-vmx")

@@ -1,5 +1,5 @@
 /* The configuration language: every key, every complaint. */
-/* units: vm/config.c vm/config_keys.c vm/config_value.c kernel/lib/fmt.c */
+/* units: vm/config.c vm/config_keys.c vm/config_value.c vm/config_copies.c kernel/lib/fmt.c */
 #include "tests/unit/host.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -65,7 +65,10 @@ static const struct {
     {"", "kernel mem", "0|vm0|mem|no value: write key=value"},
     {"", "kernel net=lan0", "0|vm0|net|not in this version"},
     {"", "kernel watchdog=2s", "0|vm0|watchdog|not in this version"},
-    {"", "kernel copies=3", "0|vm0|copies|not in this version"},
+    {"", "kernel copies=0", "0|vm0|copies|bad value '0': not a number of VMs 1..64"},
+    {"", "kernel copies=65", "0|vm0|copies|bad value '65': not a number of VMs 1..64"},
+    {"", "kernel copies=two", "0|vm0|copies|bad value 'two': not a number of VMs 1..64"},
+    {"", "kernel start=never", "0|vm0|start|bad value 'never': neither auto nor manual"},
     {"", "config", "0||config|this role is not in this version"},
     {"", "disk vm=x", "0||disk|this role is not in this version"},
     {"", "kernal vm=x", "0||kernal|unknown role, did you mean kernel?"},
@@ -370,6 +373,31 @@ static void test_overrides_win(void **state)
     assert_int_equal(config.vms[0].timeout_ns, 2000000000ULL);
 }
 
+static void test_copies(void **state)
+{
+    const char *modules[] = {"kernel vm=web mem=8M copies=3 -- quiet", "initrd", "kernel vm=web-3 start=manual", NULL};
+    const char *many[] = {"kernel vm=a copies=64", "kernel vm=b copies=2", NULL};
+
+    (void)state;
+    parse("focus=web vm.web.mem=9M", modules);
+    assert_string_equal(complaints, "0|web|copies|web-3 cannot be a copy's name: another VM has it\n");
+    assert_int_equal(config.vm_count, 3);
+    assert_string_equal(config.vms[2].name, "web-2");
+    assert_int_equal(config.vms[2].mem_bytes, MIB(9));
+    assert_int_equal(config.vms[2].module_count, 2);
+    assert_string_equal(config.vms[2].modules[0].cmdline, "quiet");
+    assert_false(config.vms[2].manual);
+    assert_true(config.vms[1].manual);
+    parse_one("", "kernel vm=abcdefghijabcdefghijabcdefghij copies=2");
+    assert_string_equal(complaints, "0|abcdefghijabcdefghijabcdefghij|copies|abcdefghijabcdefghijabcdefghij-2 cannot be a "
+                                    "copy's name: too long\n");
+    assert_int_equal(config.vm_count, 1);
+    parse("", many);
+    assert_string_equal(complaints, "0|a|copies|too many VMs (64)\n1|b|copies|too many VMs (64)\n");
+    assert_int_equal(config.vm_count, VM_MAX);
+    assert_string_equal(config.vms[VM_MAX - 1].name, "a-63");
+}
+
 static void test_limits(void **state)
 {
     const char *modules[VM_MAX + 2] = {0};
@@ -446,6 +474,7 @@ int main(void)
         cmocka_unit_test(test_firmware),
         cmocka_unit_test(test_bad_lines_leave_the_others_alone),
         cmocka_unit_test(test_overrides_win),
+        cmocka_unit_test(test_copies),
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_distance),
         cmocka_unit_test(test_table_is_complete),
