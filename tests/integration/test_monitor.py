@@ -88,7 +88,9 @@ class Session:
 
 
 def beats(text, vm):
-    return [int(n) for n in re.findall(rf"^\[{vm}\] beat (\d+)$", text, re.MULTILINE)]
+    """The numbers that the VM printed. A line that another one cut in two is shown again whole: twice running is once."""
+    numbers = [int(n) for n in re.findall(rf"^\[{vm}\] beat (\d+)$", text, re.MULTILINE)]
+    return [n for i, n in enumerate(numbers) if i == 0 or n != numbers[i - 1]]
 
 
 def wait_beats(m, vm, count):

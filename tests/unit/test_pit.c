@@ -101,7 +101,7 @@ static void the_fastest_period_does_not_storm_the_host(void **state)
         (void)setup(state);
         load(0x40, 0x34, counts[i]);
         dev_run_until(NS_PER_SEC + 100 * NS_PER_MS);
-        assert_in_range(dev_timers_fired, 1000, 5001);
+        assert_in_range(dev_timers_fired, 100, 501);
     }
 }
 

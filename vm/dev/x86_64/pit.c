@@ -25,7 +25,7 @@
 #define REFRESH_NS 15085ULL
 
 /* A period shorter than this is served at this distance: a guest may not keep its host busy with interrupts. */
-#define SHORTEST_REARM_NS 20000ULL
+#define SHORTEST_REARM_NS 200000ULL
 
 enum { MODE_TERMINAL, MODE_ONE_SHOT, MODE_RATE, MODE_SQUARE, MODE_SOFT_STROBE, MODE_HARD_STROBE };
 
