@@ -72,7 +72,7 @@
 #define XSAVE_ALIGNED BIT32(1) /* ECX of a component: 64-byte aligned in the compacted form */
 
 enum fix { FIX_NONE, FIX_LEAF1, FIX_TSC, FIX_MHZ, FIX_KHZ, FIX_PV, FIX_MOTE, FIX_ADDRESS, FIX_CACHE, FIX_TOPOLOGY,
-           FIX_CMP_LEGACY, FIX_CORES };
+           FIX_CMP_LEGACY };
 
 struct cpuid_row {
     u32 leaf, subleaf; /* subleaf ANY: the leaf has none */
