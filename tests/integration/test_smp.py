@@ -44,8 +44,8 @@ def test_linux_smp(machine, linux, kernel, where, vcpus, cpus):
     m.wait_for(PROMPT, timeout=60)
     m.send("echo cp''us=$(nproc)\n")
     assert m.wait_for(r"^cpus=(\d+)\n", timeout=60).group(1) == str(vcpus)
-    # Open bug, seen once in Bochs with two vCPUs on one CPU: a process of the guest found its FS base zero and died. Until it
-    # is found, the work is judged in QEMU only.
+    # Open bug, seen once in Bochs VMX with two vCPUs on one CPU: a process of the guest read a null pointer through FS and
+    # died. Until it is found, the work is judged in QEMU only.
     if not where.startswith("bochs"):
         work(m, 64 if os.environ.get("MOTE_FULL") else 8)
     slept = sleep_one(m)
