@@ -4,6 +4,7 @@
 #include "kernel/lib/cpuset.h"
 #include "kernel/lib/list.h"
 #include "kernel/lib/types.h"
+#include "kernel/timer.h"
 
 enum task_verdict {
     TASK_AGAIN, /* runnable: back to the tail of the queue */
@@ -20,13 +21,20 @@ struct task {
     void (*moves)(struct task *task);  /* called on its CPU before another CPU runs it; NULL: it never moves */
     void *arg;
     struct cpuset affinity; /* CPUs that may run it */
+    u32 share;              /* percent of a CPU, 1..100 (0: 100): the most that it gets, and its weight among others */
     bool service;           /* sleeps nearly always: does not count as load when CPUs are chosen */
     u32 cpu;                /* the CPU whose queue holds it; changes under that queue's lock */
     u32 state;              /* sched.c's */
     bool wake_pending;
-    u64 run_ns;             /* time it ran */
+    u64 run_ns;             /* time it ran, without the turn that goes on */
+    u64 started_ns;         /* when its last turn began */
     u64 wait_ns;            /* time it was runnable while another ran */
     u64 queued_ns;          /* when it became runnable last */
+    u64 moved;              /* how often it went to another CPU */
+    u32 target;             /* sched_move()'s wish, or CPU_MAX; changes under the lock of its queue */
+    u64 debt_ns;            /* sched_share.c's: it ran beyond its turns */
+    u64 paid_until_ns;      /* sched_share.c's: it may not run before */
+    struct timer refill;    /* armed while it waits for paid_until_ns */
     struct list link;
 };
 
@@ -36,6 +44,13 @@ MUST_CHECK int sched_add(struct task *task);
 /* Make a blocked task runnable and kick its CPU when that is needed; for a running task, note the wake-up and kick.
  * Any context but NMI. Wake-ups may be spurious. */
 void sched_wake(struct task *task);
+
+/* Send a task to a CPU of its affinity: one that runs is stopped for it, another goes there when its turn comes.
+ * Returns 0, or -E_RANGE: the task never moves, or that CPU is not online or not in its affinity. Any context but NMI. */
+MUST_CHECK int sched_move(struct task *task, u32 cpu);
+
+/* Time that the task ran so far, its turn that goes on included; an estimate when it runs elsewhere. Any CPU. */
+u64 sched_run_ns(const struct task *task);
 
 /* Before the first sched_add(). Boot CPU. */
 void sched_init(void);

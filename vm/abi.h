@@ -14,6 +14,8 @@
 #define MOTE_HC_TIME_NS 0x4D540005 /* -> host monotonic ns */
 #define MOTE_HC_NMI 0x4D540006     /* an NMI for the calling CPU */
 #define MOTE_HC_BREAK 0x4D540007   /* only with selftest=on: make this CPU's state one that the hardware refuses to enter */
+#define MOTE_HC_CPU 0x4D540008     /* only with selftest=on: -> the host's CPU that runs the caller now */
+#define MOTE_HC_MOVE 0x4D540009    /* only with selftest=on: go on at the host's CPU RDI -> 0 or MOTE_EINVAL */
 
 /* Only with selftest=on: 4 KiB of memory that is a device, so that every access to it is emulated. */
 #define MOTE_SCRATCH_MMIO 0xFEB00000

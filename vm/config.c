@@ -233,6 +233,7 @@ static struct vm_config *add_vm(struct parser *p, const char *line, const char *
     memset(vm, 0, sizeof(*vm));
     vm->mem_bytes = DEFAULT_MEM;
     vm->vcpus = 1;
+    vm->share = 100;
     vm->copies = 1;
     cpuset_fill(&vm->pin);
     bool named = wanted_name(line, name);

@@ -36,6 +36,7 @@ struct vm_config {
     u32 vcpus;        /* default 1 */
     struct cpuset pin; /* default: all */
     bool pinned;
+    u32 share;        /* percent of a CPU for each vCPU: the most that it gets, and its weight; default 100 */
     enum vm_type type;
     enum vm_mode mode;
     bool has_load, has_entry;

@@ -1,6 +1,7 @@
 /* The parts of the configuration parser: words, values, and the one table of keys. Private to vm/config*.c and the
  * generator of the reference. Pure. */
 #pragma once
+#include "kernel/lib/fmt.h"
 #include "vm/config.h"
 
 #define CONFIG_WORD_MAX 256U
@@ -18,10 +19,11 @@ struct config_word {
 bool config_next_word(const char **line, struct config_word *word);
 
 /* Whole-text value parsers: true and *out written, or false. Decimal or 0x hexadecimal; a size may end in K, M, G or T;
- * a time must end in ms or s (plain 0 is allowed); a CPU set is "2-3,6". */
+ * a time must end in ms or s (plain 0 is allowed); a share is "50%"; a CPU set is "2-3,6". */
 bool config_parse_number(const char *text, u64 *out);
 bool config_parse_size(const char *text, u64 *out);
 bool config_parse_time(const char *text, u64 *out_ns);
+bool config_parse_percent(const char *text, u64 *out);
 bool config_parse_bool(const char *text, bool *out);
 bool config_parse_cpus(const char *text, struct cpuset *out);
 /* The index of text in names[0..count), or count. */
@@ -43,6 +45,14 @@ struct config_setting {
     struct vm_config *vm; /* NULL for hypervisor keys */
     char *why;            /* CONFIG_WHY_MAX bytes, for a refusal */
 };
+
+/* Say why, as printf does, and be false. */
+#define CONFIG_REFUSE(setting, ...) ((void)fmt_snprintf((setting)->why, CONFIG_WHY_MAX, __VA_ARGS__), false)
+/* The same for a value that is not what was wanted. */
+bool config_refuse_value(const struct config_setting *setting, const char *wanted);
+
+/* A setter of a file of its own: struct config_key.set. */
+bool config_set_console(const struct config_setting *setting);
 
 struct config_key {
     const char *name;

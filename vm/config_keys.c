@@ -9,17 +9,13 @@
 #define MEM_UNIT KIB(4)
 #define TIMEOUT_MAX_NS (604800ULL * 1000000000ULL) /* a week */
 #define EXIT_CODE_MAX 255U
+#define SHARE_MAX 100U
 #define RESTARTS_MAX 1000000U
-#define PORT_MAX 0xFFF8U /* a UART has eight ports */
-#define BAUD_MAX 115200U
 #define CONTROL_MASK 0x1FU
 
-/* Say why and be false. */
-#define REFUSE(setting, ...) ((void)fmt_snprintf((setting)->why, CONFIG_WHY_MAX, __VA_ARGS__), false)
-
-static bool refuse_value(const struct config_setting *s, const char *wanted)
+bool config_refuse_value(const struct config_setting *s, const char *wanted)
 {
-    return REFUSE(s, "bad value '%.40s': %s", s->value, wanted);
+    return CONFIG_REFUSE(s, "bad value '%.40s': %s", s->value, wanted);
 }
 
 bool config_name_valid(const char *name)
@@ -43,7 +39,7 @@ static void copy_name(char *to, const char *name)
 static bool set_name(const struct config_setting *s)
 {
     if (!config_name_valid(s->value)) {
-        return refuse_value(s, "a name is 1 to 31 letters, digits, '.', '-', '_'");
+        return config_refuse_value(s, "a name is 1 to 31 letters, digits, '.', '-', '_'");
     }
     copy_name(s->vm->name, s->value);
     return true;
@@ -54,13 +50,13 @@ static bool set_mem(const struct config_setting *s)
     u64 bytes;
 
     if (!config_parse_size(s->value, &bytes)) {
-        return refuse_value(s, "not a size such as 64M");
+        return config_refuse_value(s, "not a size such as 64M");
     }
     if (bytes < MEM_MIN || bytes > MEM_MAX) {
-        return REFUSE(s, "%.40s is out of range 1M..1024G", s->value);
+        return CONFIG_REFUSE(s, "%.40s is out of range 1M..1024G", s->value);
     }
     if (!IS_ALIGNED(bytes, MEM_UNIT)) {
-        return REFUSE(s, "%.40s is not a multiple of 4K", s->value);
+        return CONFIG_REFUSE(s, "%.40s is not a multiple of 4K", s->value);
     }
     s->vm->mem_bytes = bytes;
     return true;
@@ -71,10 +67,10 @@ static bool set_vcpus(const struct config_setting *s)
     u64 count;
 
     if (!config_parse_number(s->value, &count) || count == 0) {
-        return refuse_value(s, "not a number of vCPUs");
+        return config_refuse_value(s, "not a number of vCPUs");
     }
     if (count > VM_VCPUS_MAX) {
-        return REFUSE(s, "more vCPUs than allowed (%u)", VM_VCPUS_MAX);
+        return CONFIG_REFUSE(s, "more vCPUs than allowed (%u)", VM_VCPUS_MAX);
     }
     s->vm->vcpus = (u32)count;
     return true;
@@ -83,9 +79,23 @@ static bool set_vcpus(const struct config_setting *s)
 static bool set_pin(const struct config_setting *s)
 {
     if (!config_parse_cpus(s->value, &s->vm->pin)) {
-        return refuse_value(s, "not a list of CPUs below 256 such as 2-3,6");
+        return config_refuse_value(s, "not a list of CPUs below 256 such as 2-3,6");
     }
     s->vm->pinned = true;
+    return true;
+}
+
+static bool set_share(const struct config_setting *s)
+{
+    u64 percent;
+
+    if (!config_parse_percent(s->value, &percent)) {
+        return config_refuse_value(s, "not a share of a CPU such as 50%");
+    }
+    if (percent == 0 || percent > SHARE_MAX) {
+        return CONFIG_REFUSE(s, "%.40s is out of range 1%%..100%%", s->value);
+    }
+    s->vm->share = (u32)percent;
     return true;
 }
 
@@ -95,10 +105,10 @@ static bool set_type(const struct config_setting *s)
     u32 found = config_choose(s->value, names, ARRAY_SIZE(names));
 
     if (found == ARRAY_SIZE(names)) {
-        return refuse_value(s, "none of auto linux mb2 mb1 elf flat");
+        return config_refuse_value(s, "none of auto linux mb2 mb1 elf flat");
     }
     if (found > VM_TYPE_FLAT) {
-        return REFUSE(s, "type=%s is not in this version", s->value);
+        return CONFIG_REFUSE(s, "type=%s is not in this version", s->value);
     }
     s->vm->type = (enum vm_type)found;
     return true;
@@ -110,7 +120,7 @@ static bool set_mode(const struct config_setting *s)
     u32 found = config_choose(s->value, names, ARRAY_SIZE(names));
 
     if (found == ARRAY_SIZE(names)) {
-        return refuse_value(s, "none of auto real prot long");
+        return config_refuse_value(s, "none of auto real prot long");
     }
     s->vm->mode = (enum vm_mode)found;
     return true;
@@ -128,7 +138,7 @@ static bool set_policy(const struct config_setting *s, struct vm_policy *policy,
         found = VM_AFTER_RESTART;
     }
     if (found == ARRAY_SIZE(names)) {
-        return REFUSE(s, "bad value '%.40s': none of %s restart restart:1..%u %s", s->value, stop, RESTARTS_MAX, end);
+        return CONFIG_REFUSE(s, "bad value '%.40s': none of %s restart restart:1..%u %s", s->value, stop, RESTARTS_MAX, end);
     }
     *policy = (struct vm_policy){.after = (enum vm_after)found, .restarts = (u32)limit};
     return true;
@@ -147,7 +157,7 @@ static bool set_on_crash(const struct config_setting *s)
 static bool set_load(const struct config_setting *s)
 {
     if (!config_parse_size(s->value, &s->vm->load)) {
-        return refuse_value(s, "not an address");
+        return config_refuse_value(s, "not an address");
     }
     s->vm->has_load = true;
     return true;
@@ -156,7 +166,7 @@ static bool set_load(const struct config_setting *s)
 static bool set_entry(const struct config_setting *s)
 {
     if (!config_parse_size(s->value, &s->vm->entry)) {
-        return refuse_value(s, "not an address");
+        return config_refuse_value(s, "not an address");
     }
     s->vm->has_entry = true;
     return true;
@@ -167,10 +177,10 @@ static bool set_timeout(const struct config_setting *s)
     u64 ns;
 
     if (!config_parse_time(s->value, &ns)) {
-        return refuse_value(s, "not a time such as 10s or 500ms");
+        return config_refuse_value(s, "not a time such as 10s or 500ms");
     }
     if (ns > TIMEOUT_MAX_NS) {
-        return REFUSE(s, "%.40s is out of range 1ms..604800s", s->value);
+        return CONFIG_REFUSE(s, "%.40s is out of range 1ms..604800s", s->value);
     }
     s->vm->timeout_ns = ns;
     return true;
@@ -178,7 +188,7 @@ static bool set_timeout(const struct config_setting *s)
 
 static bool set_bool(const struct config_setting *s, bool *to)
 {
-    return config_parse_bool(s->value, to) || refuse_value(s, "neither on nor off");
+    return config_parse_bool(s->value, to) || config_refuse_value(s, "neither on nor off");
 }
 
 static bool set_require(const struct config_setting *s)
@@ -192,7 +202,7 @@ static bool set_start(const struct config_setting *s)
     u32 found = config_choose(s->value, names, ARRAY_SIZE(names));
 
     if (found == ARRAY_SIZE(names)) {
-        return refuse_value(s, "neither auto nor manual");
+        return config_refuse_value(s, "neither auto nor manual");
     }
     s->vm->manual = found != 0;
     return true;
@@ -203,7 +213,7 @@ static bool set_copies(const struct config_setting *s)
     u64 count;
 
     if (!config_parse_number(s->value, &count) || count == 0 || count > VM_MAX) {
-        return REFUSE(s, "bad value '%.40s': not a number of VMs 1..%u", s->value, VM_MAX);
+        return CONFIG_REFUSE(s, "bad value '%.40s': not a number of VMs 1..%u", s->value, VM_MAX);
     }
     s->vm->copies = (u32)count;
     return true;
@@ -226,7 +236,7 @@ static bool set_log(const struct config_setting *s)
     u32 found = config_choose(s->value, names, ARRAY_SIZE(names));
 
     if (found == ARRAY_SIZE(names)) {
-        return refuse_value(s, "none of debug info warn");
+        return config_refuse_value(s, "none of debug info warn");
     }
     s->config->log_level = (u32)levels[found];
     return true;
@@ -244,10 +254,10 @@ static bool set_on_idle(const struct config_setting *s)
         return true;
     }
     if (strncmp(s->value, "exit:", 5) != 0 || !config_parse_number(s->value + 5, &code)) {
-        return refuse_value(s, "none of halt poweroff reboot exit:CODE exit:vm");
+        return config_refuse_value(s, "none of halt poweroff reboot exit:CODE exit:vm");
     }
     if (code > EXIT_CODE_MAX) {
-        return REFUSE(s, "exit code %.30s is out of range 0..255", s->value + 5);
+        return CONFIG_REFUSE(s, "exit code %.30s is out of range 0..255", s->value + 5);
     }
     s->config->on_idle = ON_IDLE_EXIT_CODE;
     s->config->on_idle_code = (u32)code;
@@ -257,7 +267,7 @@ static bool set_on_idle(const struct config_setting *s)
 static bool set_focus(const struct config_setting *s)
 {
     if (!config_name_valid(s->value)) {
-        return refuse_value(s, "not a VM's name");
+        return config_refuse_value(s, "not a VM's name");
     }
     copy_name(s->config->focus, s->value);
     return true;
@@ -272,7 +282,7 @@ static bool set_escape(const struct config_setting *s)
         return true;
     }
     if (v[0] != '^' || (u8)v[1] < '?' || (u8)v[1] > 'z' || v[1] == '?' || v[2] != '\0') {
-        return refuse_value(s, "not a control character such as ^]");
+        return config_refuse_value(s, "not a control character such as ^]");
     }
     s->config->escape = (u8)((u32)(u8)v[1] & CONTROL_MASK);
     return true;
@@ -287,81 +297,9 @@ static bool set_cpus(const struct config_setting *s)
         return true;
     }
     if (!config_parse_number(s->value, &count) || count == 0 || count > CPU_MAX) {
-        return refuse_value(s, "not a number of CPUs 1..256");
+        return config_refuse_value(s, "not a number of CPUs 1..256");
     }
     s->config->cpus = (u32)count;
-    return true;
-}
-
-/* The port of "com1".."com4" or "uart:ADDR". */
-static bool console_port(const char *item, u16 *port)
-{
-    static const char *const names[] = {"com1", "com2", "com3", "com4"};
-    static const u16 ports[] = {0x3F8, 0x2F8, 0x3E8, 0x2E8};
-    u32 found = config_choose(item, names, ARRAY_SIZE(names));
-    u64 address;
-
-    if (found < ARRAY_SIZE(names)) {
-        *port = ports[found];
-        return true;
-    }
-    if (strncmp(item, "uart:", 5) != 0 || !config_parse_number(item + 5, &address) || address > PORT_MAX) {
-        return false;
-    }
-    *port = (u16)address;
-    return true;
-}
-
-static bool set_baud(const struct config_setting *s, const char *item)
-{
-    u64 baud;
-
-    if (!config_parse_number(item, &baud) || baud == 0 || baud > BAUD_MAX || BAUD_MAX % baud != 0) {
-        return REFUSE(s, "bad value '%.40s': not a baud rate that divides 115200", item);
-    }
-    s->config->console_baud = (u32)baud;
-    return true;
-}
-
-/* One item of the list. ports counts the ports named so far. */
-static bool set_console_item(const struct config_setting *s, const char *item, u32 *ports)
-{
-    if (strcmp(item, "none") == 0) {
-        s->config->console_none = true;
-        return true;
-    }
-    if (strcmp(item, "fb") == 0) {
-        return REFUSE(s, "console=fb is not in this version");
-    }
-    if (item[0] >= '0' && item[0] <= '9') {
-        return *ports != 0 ? set_baud(s, item) : REFUSE(s, "baud rate %.20s without a port before it", item);
-    }
-    if (!console_port(item, &s->config->console_port)) {
-        return REFUSE(s, "bad value '%.40s': none of com1 com2 com3 com4 uart:ADDR none", item);
-    }
-    s->config->console_none = false;
-    return ++*ports == 1 || REFUSE(s, "more than one serial port is not in this version");
-}
-
-static bool set_console(const struct config_setting *s)
-{
-    char item[24];
-    const char *next = s->value;
-    u32 ports = 0;
-
-    do {
-        size_t len = 0;
-        for (; *next != '\0' && *next != ',' && len + 1 < sizeof(item); next++) {
-            item[len++] = *next;
-        }
-        item[len] = '\0';
-        if (*next != '\0' && *next != ',') {
-            return refuse_value(s, "none of com1 com2 com3 com4 uart:ADDR none");
-        }
-        if (!set_console_item(s, item, &ports)) {
-            return false;
-        }
-    } while (*next++ == ',');
     return true;
 }
 

@@ -145,6 +145,11 @@ bool config_parse_time(const char *text, u64 *out_ns)
     return !__builtin_mul_overflow(value, unit, out_ns);
 }
 
+bool config_parse_percent(const char *text, u64 *out)
+{
+    return take_number(&text, out) && strcmp(text, "%") == 0;
+}
+
 u32 config_choose(const char *text, const char *const *names, u32 count)
 {
     u32 i = 0;

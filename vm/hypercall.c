@@ -1,4 +1,5 @@
 /* Mote's guest ABI: one table, indexed by number. */
+#include "kernel/base/percpu.h"
 #include "kernel/time.h"
 #include "vm/abi.h"
 #include "vm/vm.h"
@@ -82,11 +83,29 @@ static u64 call_break(struct vm *vm, struct vcpu *v, const struct vcpu_exit *exi
     return 0;
 }
 
+static u64 call_cpu(struct vm *vm, struct vcpu *v, const struct vcpu_exit *exit)
+{
+    (void)v;
+    (void)exit;
+    return vm->selftest ? percpu()->id : (u64)(s64)MOTE_ENOSYS;
+}
+
+static u64 call_move(struct vm *vm, struct vcpu *v, const struct vcpu_exit *exit)
+{
+    u64 cpu = vcpu_hypercall_arg(v, exit, 0);
+
+    if (!vm->selftest) {
+        return (u64)(s64)MOTE_ENOSYS;
+    }
+    return cpu < CPU_MAX && sched_move(&vm->tasks[v->config.id], (u32)cpu) == 0 ? 0 : (u64)(s64)MOTE_EINVAL;
+}
+
 static const hypercall calls[] = {
     [MOTE_HC_VERSION - MOTE_HC_FIRST] = call_version, [MOTE_HC_EXIT - MOTE_HC_FIRST] = call_exit,
     [MOTE_HC_ECHO - MOTE_HC_FIRST] = call_echo,       [MOTE_HC_PUTC - MOTE_HC_FIRST] = call_putc,
     [MOTE_HC_VM_ID - MOTE_HC_FIRST] = call_vm_id,     [MOTE_HC_TIME_NS - MOTE_HC_FIRST] = call_time,
     [MOTE_HC_NMI - MOTE_HC_FIRST] = call_nmi,         [MOTE_HC_BREAK - MOTE_HC_FIRST] = call_break,
+    [MOTE_HC_CPU - MOTE_HC_FIRST] = call_cpu,         [MOTE_HC_MOVE - MOTE_HC_FIRST] = call_move,
 };
 
 void vm_hypercall(struct vm *vm, struct vcpu *v, struct vcpu_exit *exit)

@@ -135,6 +135,7 @@ static int start_tasks(struct vm *vm)
         task->moves = vcpu_moves;
         task->arg = &vm->vcpus[i];
         task->affinity = vm->config->pin;
+        task->share = vm->config->share;
         int rc = sched_add(task);
         if (rc != 0) {
             vm->vcpu_count = i; /* those that run will leave; the rest never started */

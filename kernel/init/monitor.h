@@ -44,4 +44,5 @@ struct vm *monitor_find_live(const char *name);
 void monitor_answer(int rc);
 void monitor_run_regs(const struct monitor_args *args);
 void monitor_run_walk(const struct monitor_args *args);
+void monitor_run_move(const struct monitor_args *args);
 void monitor_run_mem(const struct monitor_args *args);

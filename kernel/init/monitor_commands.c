@@ -107,8 +107,9 @@ static void run_vm(const struct monitor_args *args)
     for (u32 i = 0; m.vm != NULL && i < m.vm->vcpu_count; i++) {
         const struct vcpu *v = &m.vm->vcpus[i];
         const struct task *task = &m.vm->tasks[i];
-        monitor_print("  vcpu %u: %s%s, cpu %u, ran %llu ms, %llu exits\n", i, vcpu_state_name(v->state),
-                      m.vm->cpus[i].parked ? " (parked)" : "", task->cpu, U64(task->run_ns / NS_PER_MS), U64(v->exits));
+        monitor_print("  vcpu %u: %s%s, cpu %u, %llu moves, ran %llu us, %llu exits\n", i, vcpu_state_name(v->state),
+                      m.vm->cpus[i].parked ? " (parked)" : "", task->cpu, U64(task->moved), U64(sched_run_ns(task) / NS_PER_US),
+                      U64(v->exits));
     }
 }
 
@@ -323,6 +324,7 @@ const struct monitor_command monitor_commands[] = {
     {"cpus", "cpus [--json]", "the CPUs", 0, 0, run_cpus},
     {"audit", "audit", "who holds frames; nothing may be leaked", 0, 0, run_audit},
     {"help", "help [COMMAND]", "this list", 0, 1, run_help},
+    {"move", "move NAME[.VCPU] CPU", "send a vCPU to another CPU", 2, 2, monitor_run_move},
     {"poweroff", "poweroff", "end every VM and switch off", 0, 0, run_poweroff},
     {"reboot", "reboot", "end every VM and reset the machine", 0, 0, run_reboot},
 };

@@ -1,6 +1,9 @@
-/* Commands that look inside a VM. Registers are its owner's: they are read on the CPU that runs it, between two entries. */
+/* Commands that concern one vCPU, or look inside a VM. Registers are its owner's: they are read on the CPU that runs it,
+ * between two entries. */
 #include "kernel/init/monitor.h"
 #include "kernel/init/monitor_parse.h"
+#include "kernel/lib/errno.h"
+#include "kernel/sched.h"
 #include "vm/vm.h"
 
 #define U64(x) ((unsigned long long)(x))
@@ -30,6 +33,22 @@ void monitor_run_regs(const struct monitor_args *args)
     if (rc != 0) {
         monitor_end();
         monitor_answer(rc);
+    }
+}
+
+void monitor_run_move(const struct monitor_args *args)
+{
+    char name[VM_NAME_MAX];
+    u32 vcpu = 0;
+    u64 cpu = 0;
+
+    if (!monitor_parse_vcpu(args->word[1], name, &vcpu) || !monitor_parse_number(args->word[2], &cpu) || cpu >= CPU_MAX) {
+        monitor_print("error: usage: move NAME[.VCPU] CPU\n");
+        return;
+    }
+    struct vm *vm = monitor_find_live(name);
+    if (vm != NULL) {
+        monitor_answer(vcpu < vm->vcpu_count ? sched_move(&vm->tasks[vcpu], (u32)cpu) : -E_RANGE);
     }
 }
 

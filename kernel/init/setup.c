@@ -40,9 +40,9 @@ void setup_print(const struct mote_config *cfg)
 
     for (u32 i = 0; i < cfg->vm_count; i++) {
         const struct vm_config *vm = &cfg->vms[i];
-        log_event("vm=%s ev=config mem=%lluM vcpus=%u type=%s mode=%s modules=%u timeout-ms=%llu start=%s", vm->name,
+        log_event("vm=%s ev=config mem=%lluM vcpus=%u type=%s mode=%s modules=%u timeout-ms=%llu share=%u%% start=%s", vm->name,
                   (unsigned long long)(vm->mem_bytes / MIB(1)), vm->vcpus, types[vm->type], modes[vm->mode],
-                  vm->module_count, (unsigned long long)(vm->timeout_ns / 1000000),
+                  vm->module_count, (unsigned long long)(vm->timeout_ns / 1000000), vm->share,
                   vm->bad ? "no" : vm->manual ? "manual" : "auto");
     }
     if (cfg->vm_count == 0) {

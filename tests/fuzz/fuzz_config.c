@@ -1,5 +1,5 @@
 /* The configuration parser on arbitrary lines, separated by newlines; the first is the hypervisor's. */
-/* units: vm/config.c vm/config_keys.c vm/config_value.c vm/config_copies.c kernel/lib/fmt.c */
+/* units: vm/config.c vm/config_keys.c vm/config_console.c vm/config_value.c vm/config_copies.c kernel/lib/fmt.c */
 #include "tests/unit/host.h"
 #include <stdlib.h>
 #include <string.h>

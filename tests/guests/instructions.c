@@ -192,7 +192,7 @@ static void hypercalls(void)
     }
     check(wrong == 0, "hypercall-echo", "wrong=%u", wrong);
     static const u64 unknown[] = {MOTE_HC_FIRST + 0x100, MOTE_HC_FIRST + 0xFFFF, MOTE_HC_FIRST - 1, 0xFFFFFFFF, ~0ULL, 0, 1, 3, 12,
-                                  MOTE_HC_ECHO | 1ULL << 32, MOTE_HC_BREAK};
+                                  MOTE_HC_ECHO | 1ULL << 32, MOTE_HC_BREAK, MOTE_HC_CPU, MOTE_HC_MOVE};
     wrong = 0;
     for (u32 i = 0; i < ARRAY_SIZE(unknown); i++) {
         fill(unknown[i]);

@@ -12,7 +12,7 @@ PROMPT = "mote> "
 BEAT = "type=flat mode=long load=0x100000 mem=8M"
 CMDLINE = "console=com1 on-idle=poweroff"
 COMMANDS = ["vms", "vm", "start", "pause", "resume", "stop", "restart", "kill", "focus", "log", "regs", "mem", "walk",
-            "exits", "frames", "cpus", "audit", "help", "poweroff", "reboot"]
+            "exits", "frames", "cpus", "audit", "help", "move", "poweroff", "reboot"]
 
 
 def typed_line(line):
@@ -131,7 +131,7 @@ def test_scripted_session(two, backend):
     assert [row.split()[:4] for row in table[1:]] == [["a", "running", "1", "8M"], ["b", "running", "1", "8M"]]
     vm = s.run("vm a")
     assert vm[0] == "a: running, 1 vCPUs, 8M, image flat, 0 restarts"
-    assert re.fullmatch(r"  vcpu 0: \w+, cpu 0, ran \d+ ms, \d+ exits", vm[1])
+    assert re.fullmatch(r"  vcpu 0: \w+, cpu 0, 0 moves, ran \d+ us, \d+ exits", vm[1])
     exits = s.json("exits --json")
     assert set(exits) == {"a", "b"} and exits["a"]["PIO"] > 10 and exits["a"]["HALT"] > 10
     assert set(s.json("exits b --json")) == {"b"}

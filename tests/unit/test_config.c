@@ -1,5 +1,5 @@
 /* The configuration language: every key, every complaint. */
-/* units: vm/config.c vm/config_keys.c vm/config_value.c vm/config_copies.c kernel/lib/fmt.c */
+/* units: vm/config.c vm/config_keys.c vm/config_console.c vm/config_value.c vm/config_copies.c kernel/lib/fmt.c */
 #include "tests/unit/host.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -105,6 +105,10 @@ static const struct {
     {"", "kernel load=here", "0|vm0|load|bad value 'here': not an address"},
     {"", "kernel load=0x", "0|vm0|load|bad value '0x': not an address"},
     {"", "kernel entry=0x1g0", "0|vm0|entry|bad value '0x1g0': not an address"},
+    {"", "kernel share=50", "0|vm0|share|bad value '50': not a share of a CPU such as 50%"},
+    {"", "kernel share=0%", "0|vm0|share|0% is out of range 1%..100%"},
+    {"", "kernel share=101%", "0|vm0|share|101% is out of range 1%..100%"},
+    {"", "kernel share=50%%", "0|vm0|share|bad value"},
     {"", "kernel timeout=10", "0|vm0|timeout|bad value '10': not a time such as 10s or 500ms"},
     {"", "kernel timeout=10m", "0|vm0|timeout|bad value '10m'"},
     {"", "kernel timeout=700000s", "0|vm0|timeout|700000s is out of range 1ms..604800s"},

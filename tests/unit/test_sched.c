@@ -1,4 +1,4 @@
-/* units: kernel/sched.c kernel/timer.c */
+/* units: kernel/sched.c kernel/sched_share.c kernel/timer.c */
 #include "tests/unit/host.h"
 #include <string.h>
 #include "kernel/base/percpu.h"
@@ -304,7 +304,7 @@ static void placement_follows_load_and_affinity(void **state)
     assert_int_equal(sched_add(&x.task), -E_INVAL);
 }
 
-static u32 moved;
+static u32 moved; /* calls of moves() */
 
 static void note_move(struct task *task)
 {
@@ -367,6 +367,227 @@ static void work_stays_when_the_others_are_busy(void **state)
     assert_string_equal(story, "xyxz");
 }
 
+/* --- shares, in scripted time ------------------------------------------------------------------------------------- */
+
+#define SECOND (1000 * SCHED_SLICE_NS)
+
+static u64 end_of_time;
+static u64 overrun; /* of each turn */
+
+/* Wants the CPU always: runs until the slice timer says stop. */
+static enum task_verdict spin(struct task *task, u64 slice_end_ns)
+{
+    (void)slice_end_ns;
+    while (!percpu()->resched && now < end_of_time) {
+        now = MIN(programmed, end_of_time);
+        timer_interrupt();
+    }
+    now += overrun;
+    (void)task;
+    return now < end_of_time ? TASK_AGAIN : TASK_EXIT;
+}
+
+/* Nothing is runnable: time passes until the next timer. */
+static void pass_time(void)
+{
+    if (programmed == UINT64_MAX || now >= end_of_time) {
+        longjmp(out, 1);
+    }
+    on_idle = pass_time;
+    now = MAX(now, programmed);
+    timer_interrupt();
+}
+
+static struct task spinner(u32 share)
+{
+    struct task task = {.name = "s", .run = spin, .share = share};
+
+    cpuset_add(&task.affinity, 0);
+    return task;
+}
+
+/* Percent of a second, in tenths, that each of the tasks ran. */
+static void share_cpu(struct task *tasks, u32 count, u32 *tenths)
+{
+    now = 0;
+    end_of_time = SECOND;
+    for (u32 i = 0; i < count; i++) {
+        assert_int_equal(sched_add(&tasks[i]), 0);
+    }
+    on_idle = pass_time;
+    run_until_idle();
+    for (u32 i = 0; i < count; i++) {
+        tenths[i] = (u32)(tasks[i].run_ns / SCHED_SLICE_NS);
+    }
+}
+
+static void shares_are_weights(void **state)
+{
+    struct task tasks[] = {spinner(100), spinner(50), spinner(25)};
+    u32 got[3];
+
+    (void)state;
+    overrun = 0;
+    share_cpu(tasks, 3, got);
+    assert_in_range(got[0], 565, 578); /* 4/7, 2/7, 1/7 */
+    assert_in_range(got[1], 280, 291);
+    assert_in_range(got[2], 138, 147);
+}
+
+/* Turns end late, all by the same time: the short ones must not gain by it. */
+static void overruns_are_repaid(void **state)
+{
+    struct task tasks[] = {spinner(100), spinner(50)};
+    u32 got[2];
+
+    (void)state;
+    overrun = SCHED_SLICE_NS / 5;
+    share_cpu(tasks, 2, got);
+    overrun = 0;
+    assert_in_range(got[0], 655, 678);
+    assert_in_range(got[1], 322, 345);
+}
+
+static void a_share_is_a_limit_on_an_idle_cpu(void **state)
+{
+    static const u32 shares[] = {1, 10, 50, 99};
+
+    (void)state;
+    for (u32 i = 0; i < ARRAY_SIZE(shares); i++) {
+        struct task task = spinner(shares[i]);
+        u32 got;
+
+        start(NULL);
+        overrun = 0;
+        share_cpu(&task, 1, &got);
+        assert_in_range(got, 10 * shares[i], 10 * shares[i] + 10); /* the last turn is whole */
+        assert_int_equal(sched_run_ns(&task), task.run_ns);
+    }
+}
+
+/* Weights 10, 20 and 100 of 130 are what they get at least, their shares what they get at most. */
+static void limits_hold_in_company(void **state)
+{
+    struct task tasks[] = {spinner(10), spinner(20), spinner(100)};
+    u32 got[3];
+
+    (void)state;
+    share_cpu(tasks, 3, got);
+    assert_in_range(got[0], 76, 102);
+    assert_in_range(got[1], 150, 204);
+    assert_in_range(got[2], 700, 770);
+}
+
+/* A wake-up does not let a task run that has used up its share. */
+static void waking_does_not_help(void **state)
+{
+    (void)state;
+    now = SECOND;
+    x = make("x", "be");
+    x.task.share = 50;
+    x.during = NULL;
+    x.task.run = act;
+    add(&x);
+    x.task.paid_until_ns = now + 3 * SCHED_SLICE_NS;
+    run_until_idle();
+    assert_string_equal(story, "");
+    assert_int_equal(programmed, now + 3 * SCHED_SLICE_NS);
+    sched_wake(&x.task);
+    run_until_idle();
+    assert_string_equal(story, "");
+}
+
+/* The placement counts shares, not tasks. */
+static void placement_weighs_shares(void **state)
+{
+    static const u32 shares[] = {100, 50, 50, 20, 30};
+    static const u32 cpus_wanted[] = {0, 1, 1, 0, 1};
+    struct task tasks[5];
+
+    (void)state;
+    for (u32 i = 0; i < ARRAY_SIZE(tasks); i++) {
+        tasks[i] = spinner(shares[i]);
+        cpuset_add(&tasks[i].affinity, 1);
+        assert_int_equal(sched_add(&tasks[i]), 0);
+        assert_int_equal(tasks[i].cpu, cpus_wanted[i]);
+    }
+    now = end_of_time = SECOND;
+    run_until_idle();
+    run_cpu_until_idle(1);
+}
+
+/* CPU 0 has three, CPU 1 has one, and both are busy: one goes over. */
+static void load_is_levelled(void **state)
+{
+    struct task tasks[] = {spinner(100), spinner(100), spinner(100), spinner(100)};
+
+    (void)state;
+    tasks[3].affinity = (struct cpuset){{BIT(1)}};
+    for (u32 i = 0; i < 3; i++) {
+        tasks[i].moves = note_move;
+    }
+    cpuset_add(&tasks[0].affinity, 1);
+    now = 0;
+    end_of_time = 20 * SCHED_SLICE_NS;
+    moved = 0;
+    run_cpu_until_idle(1);
+    host_percpu = &cpus[0];
+    tasks[0].affinity = (struct cpuset){{BIT(0)}};
+    for (u32 i = 0; i < 4; i++) {
+        assert_int_equal(sched_add(&tasks[i]), 0);
+    }
+    cpuset_add(&tasks[0].affinity, 1);
+    cpuset_add(&tasks[1].affinity, 1);
+    run_until_idle();
+    assert_int_equal(moved, 1);
+    assert_int_equal(tasks[0].cpu, 1);
+    run_cpu_until_idle(1);
+}
+
+/* --- moves on demand ------------------------------------------------------------------------------------------------- */
+
+static void ask_for_cpu_1(struct actor *actor)
+{
+    if (actor->runs == 1) {
+        assert_int_equal(sched_move(&actor->task, 1), 0);
+        assert_true(percpu()->resched);
+    }
+}
+
+static void a_task_is_moved_on_demand(void **state)
+{
+    (void)state;
+    x = make("x", "abe");
+    cpuset_add(&x.task.affinity, 1);
+    cpuset_add(&x.task.affinity, 2);
+    x.during = ask_for_cpu_1;
+    assert_int_equal(x.task.moved, 0);
+    add(&x);
+    x.task.moves = NULL;
+    assert_int_equal(sched_move(&x.task, 1), -E_RANGE);
+    x.task.moves = note_move;
+    assert_int_equal(sched_move(&x.task, 2), -E_RANGE); /* not online */
+    assert_int_equal(sched_move(&x.task, CPUS), -E_RANGE);
+    moved = 0;
+    run_until_idle();
+    assert_int_equal(moved, 1);
+    assert_int_equal(x.task.cpu, 1);
+    run_cpu_until_idle(1);
+    assert_string_equal(story, "xx"); /* and sleeps there */
+
+    host_percpu = &cpus[0];
+    assert_int_equal(sched_move(&x.task, 0), 0);
+    assert_int_equal(x.task.cpu, 1); /* goes when it is woken, without running there */
+    sched_wake(&x.task);
+    run_cpu_until_idle(1);
+    assert_string_equal(story, "xx");
+    run_until_idle();
+    assert_string_equal(story, "xxx");
+    assert_int_equal(x.task.cpu, 0);
+    assert_int_equal(x.task.moved, 2);
+    assert_int_equal(x.exits, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -381,6 +602,14 @@ int main(void)
         cmocka_unit_test_setup(an_idle_cpu_is_given_work, start),
         cmocka_unit_test_setup(work_stays_where_its_affinity_says, start),
         cmocka_unit_test_setup(work_stays_when_the_others_are_busy, start),
+        cmocka_unit_test_setup(shares_are_weights, start),
+        cmocka_unit_test_setup(overruns_are_repaid, start),
+        cmocka_unit_test_setup(a_share_is_a_limit_on_an_idle_cpu, start),
+        cmocka_unit_test_setup(limits_hold_in_company, start),
+        cmocka_unit_test_setup(placement_weighs_shares, start),
+        cmocka_unit_test_setup(load_is_levelled, start),
+        cmocka_unit_test_setup(a_task_is_moved_on_demand, start),
+        cmocka_unit_test_setup(waking_does_not_help, start),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,6 +6,8 @@
 
 #define TIMER_PERIOD_NS NS_PER_MS
 #define TIMER_VALUE_MAX 0xFFFFFFFFULL
+#define PAUSE_LOOP_GAP 128U     /* ticks that part one loop of PAUSEs from the next */
+#define PAUSE_LOOP_WINDOW 4096U /* ticks of such a loop before it exits: a lock whose holder does not run */
 #define LINK_POINTER_NONE (~0ULL)
 #define CPUID_FEATURES_LEAF 7U
 #define CPUID_XSAVE_LEAF 0xDU
@@ -47,6 +49,10 @@ static void write_execution(struct vcpu *v)
     }
     if ((proc2 & VMX_CTL(PROC2, XSAVES)) != 0) {
         vmcs_write(VMCS_XSS_EXITING_BITMAP, 0);
+    }
+    if ((proc2 & VMX_CTL(PROC2, PAUSE_LOOP_EXITING)) != 0) {
+        vmcs_write(VMCS_PLE_GAP, PAUSE_LOOP_GAP);
+        vmcs_write(VMCS_PLE_WINDOW, PAUSE_LOOP_WINDOW);
     }
     hw->proc = vmx_caps.controls[VMX_PROC];
     vmcs_write(VMCS_PIN_CONTROLS, vmx_caps.controls[VMX_PIN]);

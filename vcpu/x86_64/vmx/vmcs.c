@@ -4,7 +4,7 @@
 
 enum width { W16, W64, W32, WN };
 enum type { CONTROL, RO, GUEST, HOST };
-enum need { ALWAYS, NEED_VPID, NEED_XSAVES, NEED_TIMER };
+enum need { ALWAYS, NEED_VPID, NEED_XSAVES, NEED_TIMER, NEED_PLE };
 
 struct field {
     const char *name;
@@ -34,6 +34,8 @@ static bool exists(const struct vmx_caps *caps, u8 need)
         return vmx_control_allowed(caps, VMX_PROC2, VMX_CTL(PROC2, XSAVES));
     case NEED_TIMER:
         return vmx_control_allowed(caps, VMX_PIN, VMX_CTL(PIN, PREEMPTION_TIMER));
+    case NEED_PLE:
+        return vmx_control_allowed(caps, VMX_PROC2, VMX_CTL(PROC2, PAUSE_LOOP_EXITING));
     case ALWAYS:
         break;
     }
