@@ -36,6 +36,7 @@ struct vcpu_backend {
     int (*probe)(struct vcpu_caps *caps);  /* no side effects; 0, or -E_NOSYS with caps->missing set */
     int (*cpu_enable)(void);               /* this CPU; rolls back on failure: 0, -E_HW, -E_NOMEM */
     void (*cpu_disable)(void);             /* this CPU; no vCPU may be loaded on it */
+    bool (*cpu_enabled)(void);             /* what this CPU itself says */
 
     int (*vcpu_init)(struct vcpu *v);      /* allocate and fill the control block; any CPU: 0, -E_NOMEM */
     void (*vcpu_fini)(struct vcpu *v);     /* free everything; v is not loaded anywhere; any CPU */

@@ -8,6 +8,7 @@
 #include "kernel/console.h"
 #include "kernel/init/manager.h"
 #include "kernel/init/monitor.h"
+#include "kernel/init/selftest.h"
 #include "kernel/init/setup.h"
 #include "kernel/lib/errno.h"
 #include "kernel/power.h"
@@ -112,6 +113,9 @@ static void run_system(const void *arg)
     start_cpus();
     print_banner();
     setup_print(config);
+    if (config->selftest) {
+        selftest_timers();
+    }
     platform_console_input();
     monitor_init();
     manager_start(info, config);

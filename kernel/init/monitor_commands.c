@@ -3,6 +3,7 @@
 #include "kernel/console.h"
 #include "kernel/init/manager.h"
 #include "kernel/init/monitor.h"
+#include "kernel/init/selftest.h"
 #include "kernel/lib/errno.h"
 #include "kernel/lib/string.h"
 #include "kernel/smp.h"
@@ -182,6 +183,19 @@ static void run_cpus(const struct monitor_args *args)
     monitor_print(args->json ? "]\n" : "");
 }
 
+static void run_reenable(const struct monitor_args *args)
+{
+    (void)args;
+    for (u32 i = 0; i < manager_count(); i++) {
+        if (manager_get(i).vm != NULL) {
+            monitor_print("error: %s lives\n", manager_get(i).config->name);
+            return;
+        }
+    }
+    struct selftest_reenabled seen = selftest_reenable();
+    monitor_print("off on %u CPUs, on again on %u of %u\n", seen.off, seen.on, percpu_count());
+}
+
 /* Every frame is accounted for: nothing is held in the name of a VM that does not live. */
 static void run_audit(const struct monitor_args *args)
 {
@@ -325,6 +339,7 @@ const struct monitor_command monitor_commands[] = {
     {"audit", "audit", "who holds frames; nothing may be leaked", 0, 0, run_audit},
     {"help", "help [COMMAND]", "this list", 0, 1, run_help},
     {"move", "move NAME[.VCPU] CPU", "send a vCPU to another CPU", 2, 2, monitor_run_move},
+    {"reenable", "reenable", "switch virtualization off and on again; no VM may live", 0, 0, run_reenable},
     {"poweroff", "poweroff", "end every VM and switch off", 0, 0, run_poweroff},
     {"reboot", "reboot", "end every VM and reset the machine", 0, 0, run_reboot},
 };

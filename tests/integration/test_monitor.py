@@ -12,7 +12,7 @@ PROMPT = "mote> "
 BEAT = "type=flat mode=long load=0x100000 mem=8M"
 CMDLINE = "console=com1 on-idle=poweroff"
 COMMANDS = ["vms", "vm", "start", "pause", "resume", "stop", "restart", "kill", "focus", "log", "regs", "mem", "walk",
-            "exits", "frames", "cpus", "audit", "help", "move", "poweroff", "reboot"]
+            "exits", "frames", "cpus", "audit", "help", "move", "reenable", "poweroff", "reboot"]
 
 
 def typed_line(line):
@@ -159,6 +159,8 @@ def test_scripted_session(two, backend):
     wrong = {
         "vmz": "error: no command 'vmz'; try help", "kill": "error: usage: kill NAME", "kill a b": "error: usage: kill NAME",
         "1 2 3 4 5 6 7": "error: more than 6 words", "start a": None, "resume a": None, "regs a.7": None,
+        "reenable": "error: a lives", "move a 7": None, "move a.3 0": None,
+        "move a x": "error: usage: move NAME[.VCPU] CPU",
         "mem a zero 16": "error: usage: mem NAME GPA LEN, LEN 1..4096", "walk a here": "error: not an address",
         "mem a 0 0": "error: usage: mem NAME GPA LEN, LEN 1..4096", "mem a 0 4097": "error: usage: mem NAME GPA LEN, LEN 1..4096",
         "regs " + "n" * 40: "error: usage: regs NAME[.VCPU]",

@@ -60,3 +60,8 @@ void svm_backend_disable(void)
 {
     svm_cpu_disable(&hardware, &percpu()->arch);
 }
+
+bool svm_backend_enabled(void)
+{
+    return (rdmsr(MSR_IA32_EFER) & EFER_SVME) != 0;
+}

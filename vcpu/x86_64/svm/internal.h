@@ -63,6 +63,7 @@ void svm_cpu_disable(const struct svm_hw *hw, struct arch_percpu *cpu);
 int svm_backend_probe(struct vcpu_caps *caps);
 int svm_backend_enable(void);
 void svm_backend_disable(void);
+bool svm_backend_enabled(void);
 
 static inline bool svm_has(enum svm_feature feature)
 {

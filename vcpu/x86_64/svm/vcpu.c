@@ -154,6 +154,7 @@ const struct vcpu_backend svm_backend = {
     .probe = svm_backend_probe,
     .cpu_enable = svm_backend_enable,
     .cpu_disable = svm_backend_disable,
+    .cpu_enabled = svm_backend_enabled,
     .vcpu_init = svm_vcpu_init,
     .vcpu_fini = svm_vcpu_fini,
     .vcpu_reset = svm_vcpu_reset,

@@ -149,12 +149,18 @@ static void vmx_cpu_disable(void)
     vmx_cpu_stop(&vmx_hardware, percpu());
 }
 
+static bool vmx_cpu_enabled(void)
+{
+    return (read_cr4() & CR4_VMXE) != 0;
+}
+
 const struct vcpu_backend vmx_backend = {
     .name = "vmx",
     .nested_format = &ept_format,
     .probe = vmx_probe,
     .cpu_enable = vmx_cpu_enable,
     .cpu_disable = vmx_cpu_disable,
+    .cpu_enabled = vmx_cpu_enabled,
     .vcpu_init = vmx_vcpu_init,
     .vcpu_fini = vmx_vcpu_fini,
     .vcpu_reset = vmx_vcpu_reset,
