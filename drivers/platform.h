@@ -4,10 +4,14 @@
 #include "kernel/lib/types.h"
 #include "mm/frame.h"
 
-/* A serial console at this I/O port, output only for now, in place of the boot code's; port 0: no console at all. Needs
- * nothing but percpu(). Returns 0, -E_RANGE (no such
- * port), -E_EXIST, -E_NOENT (no UART answers), -E_INVAL (baud). Boot CPU. */
-MUST_CHECK int platform_console(u16 port, u32 baud);
+/* End the boot code's own way to the console; then one call for each serial console, output only for now, at an I/O port.
+ * Needs nothing but percpu(). Returns 0, -E_EXIST, -E_NOENT (no UART answers), -E_NOMEM (too many), -E_INVAL (baud).
+ * Boot CPU. */
+void platform_console_begin(void);
+MUST_CHECK int platform_console_serial(u16 port, u32 baud);
+
+/* The loader's framebuffer as a console; see framebuffer_init(). After kmap_init(). Boot CPU. */
+MUST_CHECK int platform_console_screen(const struct boot_info *info);
 
 /* Memory that starting the other CPUs will need; to be kept out of the frame allocator. len = 0: none was found, and
  * the machine stays with one CPU. Before frame_init(); pure. */
@@ -18,5 +22,5 @@ struct frame_range platform_reserve(const struct boot_info *info);
  * nothing usable costs a warning line, and the machine goes on with what it has. Boot CPU, IRQs off. */
 void platform_init(const struct boot_info *info);
 
-/* Let the consoles take input. After platform_init(). */
+/* Let the serial consoles take input, and the screen be drawn while guests run. After platform_init() and sched_init(). */
 void platform_console_input(void);

@@ -4,6 +4,7 @@
 #include "kernel/base/lock.h"
 #include "kernel/base/log.h"
 #include "kernel/base/percpu.h"
+#include "kernel/lib/ecma48.h"
 #include "kernel/lib/string.h"
 #include <arch/cpu.h>
 
@@ -85,18 +86,18 @@ static void reopen_line(void)
     }
 }
 
-/* Lines of our own, each ended by a bare newline. */
-static void emit_lines(const char *text, size_t len)
+/* Lines of our own, each ended by a bare newline, to one device. */
+static void emit_lines(struct console_device *device, const char *text, size_t len)
 {
     const char *end = text + len;
 
     while (text < end) {
         const char *newline = memchr(text, '\n', (size_t)(end - text));
-        emit(text, (size_t)((newline != NULL ? newline : end) - text));
+        device->write(device, text, (size_t)((newline != NULL ? newline : end) - text));
         if (newline == NULL) {
             return;
         }
-        emit_newline();
+        device->write(device, "\r\n", 2);
         text = newline + 1;
     }
 }
@@ -109,23 +110,43 @@ static void log_to_console(struct log_sink *sink, const char *text, size_t len)
     }
     u64 flags = console_enter();
     break_line();
-    emit_lines(text, len);
+    for (struct console_device *device = devices; device != NULL; device = device->next) {
+        emit_lines(device, text, len);
+    }
     reopen_line();
     console_leave(flags);
 }
 
+/* What has been logged so far, for a device that comes later. */
+struct replay_sink {
+    struct log_sink sink;
+    struct console_device *device;
+};
+
+static void replay_log(struct log_sink *sink, const char *text, size_t len)
+{
+    struct console_device *device = CONTAINER_OF(sink, struct replay_sink, sink)->device;
+
+    emit_lines(device, text, len);
+}
+
 void console_add_device(struct console_device *device)
 {
-    static struct log_sink sink = {.write = log_to_console};
+    static struct log_sink to_console = {.write = log_to_console};
+    struct replay_sink replay = {.sink.write = replay_log, .device = device};
+
+    if (!device->has_log) {
+        log_add_sink(&replay.sink);
+        log_remove_sink(&replay.sink);
+    }
     u64 flags = console_enter();
     bool first = devices == NULL;
-
     device->next = devices;
     devices = device;
     console_leave(flags);
     if (first) {
-        log_muted = device->has_log;
-        log_add_sink(&sink);
+        log_muted = true; /* adding a sink shows it the old lines */
+        log_add_sink(&to_console);
         log_muted = false;
     }
 }
@@ -173,32 +194,11 @@ static void put_background(struct console_port *port, char byte)
     }
 }
 
-/* Where a byte stands in a terminal's escape sequence (ECMA-48: ESC x, or ESC [ ... final byte). */
-enum { ESCAPE_NONE, ESCAPE_BEGUN, ESCAPE_CSI };
-#define ESC '\x1b'
-#define CSI_FINAL_FIRST '@'
-#define CSI_FINAL_LAST '~'
-
-/* Is the byte part of an escape sequence? Moves the port's state. */
-static bool in_escape(struct console_port *port, char byte)
-{
-    if (port->escape == ESCAPE_NONE) {
-        port->escape = byte == ESC ? ESCAPE_BEGUN : ESCAPE_NONE;
-        return byte == ESC;
-    }
-    if (port->escape == ESCAPE_BEGUN) {
-        port->escape = byte == '[' ? ESCAPE_CSI : ESCAPE_NONE;
-    } else if (byte >= CSI_FINAL_FIRST && byte <= CSI_FINAL_LAST) {
-        port->escape = ESCAPE_NONE;
-    }
-    return true;
-}
-
 /* Keep the focus' unfinished line for reopen_line(). Escape sequences are left out: a second cursor query would make the
  * terminal answer twice, into the guest's input. A carriage return begins the line anew. */
 static void remember(struct console_port *port, char byte)
 {
-    if (in_escape(port, byte)) {
+    if (ecma48_in_escape(&port->escape, (u8)byte)) {
         return;
     }
     if (port->line_len == CONSOLE_LINE_MAX || (port->line_len != 0 && port->line[port->line_len - 1] == '\r')) {
@@ -217,7 +217,7 @@ static void put_focus(struct console_port *port, char byte)
     if (byte == '\n') {
         open_port = NULL;
         port->line_len = 0;
-        port->escape = ESCAPE_NONE;
+        port->escape = 0;
         return;
     }
     remember(port, byte);
@@ -321,7 +321,7 @@ void console_open(struct console_port *port)
     }
     port->next = NULL;
     port->line_len = 0;
-    port->escape = ESCAPE_NONE;
+    port->escape = 0;
     port->ring_head = 0;
     *link = port;
     if (focus == NULL) {

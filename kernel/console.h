@@ -12,9 +12,8 @@ struct console_device {
     struct console_device *next;
 };
 
-/* Output goes to this device too from now on. The first device makes the console a sink of the log, which replays what
- * was logged so far (unless device->has_log). Lines that Mote itself prints end in CR LF; guest bytes are never changed.
- * Boot CPU. */
+/* Output goes to this device too from now on; what was logged so far is shown there first (unless device->has_log). Lines
+ * that Mote itself prints end in CR LF; guest bytes are never changed. Boot CPU, while no other CPU runs. */
 void console_add_device(struct console_device *device);
 
 /* Wait (bounded) until every device has sent what it holds; before the machine ends. Any context. */

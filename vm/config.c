@@ -7,8 +7,6 @@
 #include "vm/config_internal.h"
 
 #define DEFAULT_MEM MIB(128) /* enough for a distribution's Linux kernel to unpack itself */
-#define DEFAULT_CONSOLE_PORT 0x3F8U
-#define DEFAULT_BAUD 115200U
 #define DEFAULT_ESCAPE 0x1DU /* Ctrl-] */
 #define OVERRIDE_PREFIX "vm."
 #define OVERRIDE_PREFIX_LEN 3U
@@ -379,8 +377,8 @@ void config_parse(const char *cmdline, const char *const *modules, u32 module_co
 
     memset(out, 0, sizeof(*out));
     out->log_level = LOG_INFO;
-    out->console_port = DEFAULT_CONSOLE_PORT;
-    out->console_baud = DEFAULT_BAUD;
+    out->consoles[0] = (struct config_console){.port = CONFIG_CONSOLE_PORT, .baud = CONFIG_CONSOLE_BAUD};
+    out->console_count = 1;
     out->on_idle = ON_IDLE_HALT;
     out->strict = true;
     out->escape = DEFAULT_ESCAPE;

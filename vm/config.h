@@ -58,11 +58,19 @@ static inline bool vm_config_firmware(const struct vm_config *vm)
     return vm->modules[0].role == ROLE_FIRMWARE;
 }
 
+#define CONFIG_CONSOLES_MAX 6U
+
+/* One of console='s list. */
+struct config_console {
+    bool screen; /* the framebuffer; else a UART */
+    u16 port;    /* the UART's I/O port */
+    u32 baud;
+};
+
 struct mote_config {
     u32 log_level;      /* enum log_level */
-    bool console_none;
-    u16 console_port;   /* COM port base for console=comN */
-    u32 console_baud;
+    struct config_console consoles[CONFIG_CONSOLES_MAX];
+    u32 console_count;  /* 0: none */
     enum on_idle on_idle;
     u32 on_idle_code;
     bool strict;

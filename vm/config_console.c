@@ -1,15 +1,28 @@
-/* The key console=: a list of ports, each with its baud rate. */
+/* console=LIST: serial ports, each with a baud rate behind it, and the screen. */
 #include "kernel/lib/string.h"
 #include "vm/config_internal.h"
 
+#define ITEM_MAX 24U
 #define PORT_MAX 0xFFF8U /* a UART has eight ports */
-#define BAUD_MAX 115200U
+
+/* The list as far as it has been read. */
+struct list {
+    const struct config_setting *setting;
+    struct config_console items[CONFIG_CONSOLES_MAX];
+    u32 count;
+    bool none;
+};
+
+static bool refuse(const struct list *list, const char *item, const char *wanted)
+{
+    return CONFIG_REFUSE(list->setting, "bad value '%.40s': %s", item, wanted);
+}
 
 /* The port of "com1".."com4" or "uart:ADDR". */
-static bool console_port(const char *item, u16 *port)
+static bool parse_port(const char *item, u16 *port)
 {
     static const char *const names[] = {"com1", "com2", "com3", "com4"};
-    static const u16 ports[] = {0x3F8, 0x2F8, 0x3E8, 0x2E8};
+    static const u16 ports[] = {CONFIG_CONSOLE_PORT, 0x2F8, 0x3E8, 0x2E8};
     u32 found = config_choose(item, names, ARRAY_SIZE(names));
     u64 address;
 
@@ -24,55 +37,74 @@ static bool console_port(const char *item, u16 *port)
     return true;
 }
 
-static bool set_baud(const struct config_setting *s, const char *item)
+static bool set_baud(struct list *list, const char *item)
 {
+    struct config_console *last = list->count != 0 ? &list->items[list->count - 1] : NULL;
     u64 baud;
 
-    if (!config_parse_number(item, &baud) || baud == 0 || baud > BAUD_MAX || BAUD_MAX % baud != 0) {
-        return CONFIG_REFUSE(s, "bad value '%.40s': not a baud rate that divides 115200", item);
+    if (last == NULL || last->screen) {
+        return refuse(list, item, "a baud rate without a port before it");
     }
-    s->config->console_baud = (u32)baud;
+    if (!config_parse_number(item, &baud) || baud == 0 || baud > CONFIG_CONSOLE_BAUD || CONFIG_CONSOLE_BAUD % baud != 0) {
+        return refuse(list, item, "not a baud rate that divides 115200");
+    }
+    last->baud = (u32)baud;
     return true;
 }
 
-/* One item of the list. ports counts the ports named so far. */
-static bool set_console_item(const struct config_setting *s, const char *item, u32 *ports)
+static bool add(struct list *list, const char *item)
+{
+    struct config_console new = {.baud = CONFIG_CONSOLE_BAUD};
+
+    new.screen = strcmp(item, "fb") == 0;
+    if (!new.screen && !parse_port(item, &new.port)) {
+        return refuse(list, item, "none of com1 com2 com3 com4 uart:ADDR fb none");
+    }
+    for (u32 i = 0; i < list->count; i++) {
+        if (list->items[i].screen == new.screen && list->items[i].port == new.port) {
+            return refuse(list, item, "named twice");
+        }
+    }
+    if (list->count == CONFIG_CONSOLES_MAX) {
+        return refuse(list, item, "too many consoles");
+    }
+    list->items[list->count++] = new;
+    return true;
+}
+
+static bool take_item(struct list *list, const char *item)
 {
     if (strcmp(item, "none") == 0) {
-        s->config->console_none = true;
+        list->none = true;
         return true;
     }
-    if (strcmp(item, "fb") == 0) {
-        return CONFIG_REFUSE(s, "console=fb is not in this version");
-    }
-    if (item[0] >= '0' && item[0] <= '9') {
-        return *ports != 0 ? set_baud(s, item) : CONFIG_REFUSE(s, "baud rate %.20s without a port before it", item);
-    }
-    if (!console_port(item, &s->config->console_port)) {
-        return CONFIG_REFUSE(s, "bad value '%.40s': none of com1 com2 com3 com4 uart:ADDR none", item);
-    }
-    s->config->console_none = false;
-    return ++*ports == 1 || CONFIG_REFUSE(s, "more than one serial port is not in this version");
+    return item[0] >= '0' && item[0] <= '9' ? set_baud(list, item) : add(list, item);
 }
 
 bool config_set_console(const struct config_setting *s)
 {
-    char item[24];
+    struct list list = {.setting = s};
     const char *next = s->value;
-    u32 ports = 0;
+    char item[ITEM_MAX];
 
     do {
-        size_t len = 0;
-        for (; *next != '\0' && *next != ',' && len + 1 < sizeof(item); next++) {
-            item[len++] = *next;
+        const char *comma = strchr(next, ',');
+        size_t len = comma != NULL ? (size_t)(comma - next) : strlen(next);
+        size_t kept = MIN(len, (size_t)ITEM_MAX - 1);
+        memcpy(item, next, kept);
+        item[kept] = '\0';
+        if (kept != len) {
+            return refuse(&list, item, "too long");
         }
-        item[len] = '\0';
-        if (*next != '\0' && *next != ',') {
-            return config_refuse_value(s, "none of com1 com2 com3 com4 uart:ADDR none");
-        }
-        if (!set_console_item(s, item, &ports)) {
+        if (!take_item(&list, item)) {
             return false;
         }
+        next += len;
     } while (*next++ == ',');
+    if (list.none && list.count != 0) {
+        return refuse(&list, s->value, "none stands alone");
+    }
+    memcpy(s->config->consoles, list.items, sizeof(list.items));
+    s->config->console_count = list.count;
     return true;
 }

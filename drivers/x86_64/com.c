@@ -2,27 +2,33 @@
 #include "drivers/platform.h"
 #include "drivers/uart16550.h"
 #include "drivers/x86_64/acpi.h"
-#include "kernel/base/log.h"
 #include "kernel/irq.h"
 #include "kernel/lib/errno.h"
+#include "kernel/lib/fmt.h"
+#include "kernel/time.h"
+#include "kernel/timer.h"
 #include "kernel/x86_64/early_serial.h"
 #include "kernel/x86_64/pio.h"
 
+#define PORTS_MAX 6U
+#define POLL_NS NS_PER_MS /* sixteen bytes, what the FIFO holds, take 1.4 ms at 115200 baud */
+
 /* The ports and lines of the PC/AT that every BIOS keeps. */
-struct com {
+static const struct {
     const char *name;
     u16 port;
     u8 irq;
-    bool used;
-    struct uart16550 uart;
-};
+} known[] = {{"com1", 0x3F8, 4}, {"com2", 0x2F8, 3}, {"com3", 0x3E8, 4}, {"com4", 0x2E8, 3}};
 
-static struct com ports[] = {
-    {.name = "com1", .port = 0x3F8, .irq = 4},
-    {.name = "com2", .port = 0x2F8, .irq = 3},
-    {.name = "com3", .port = 0x3E8, .irq = 4},
-    {.name = "com4", .port = 0x2E8, .irq = 3},
-};
+/* A serial console in use. */
+static struct com {
+    struct uart16550 uart;
+    char name[12];
+    bool has_line;
+    u8 irq;
+    struct timer poll; /* of a port without an interrupt line of its own */
+} ports[PORTS_MAX];
+static u32 port_count;
 
 static u8 port_read(struct uart16550 *uart, u32 reg)
 {
@@ -34,54 +40,71 @@ static void port_write(struct uart16550 *uart, u32 reg, u8 value)
     pio_write8((u16)(uart->base + reg), value);
 }
 
-static struct com *find_port(u16 port)
+void platform_console_begin(void)
 {
-    for (size_t i = 0; i < ARRAY_SIZE(ports); i++) {
-        if (ports[i].port == port) {
-            return &ports[i];
-        }
-    }
-    return NULL;
+    early_serial_stop();
 }
 
-int platform_console(u16 port, u32 baud)
+static void name_port(struct com *com, u16 port)
 {
-    struct com *com = find_port(port);
+    (void)fmt_snprintf(com->name, sizeof(com->name), "uart:0x%x", port);
+    com->has_line = false;
+    for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
+        if (known[i].port == port) {
+            (void)fmt_snprintf(com->name, sizeof(com->name), "%s", known[i].name);
+            com->has_line = true;
+            com->irq = known[i].irq;
+        }
+    }
+}
 
-    early_serial_stop();
-    if (port == 0) {
-        return 0;
+int platform_console_serial(u16 port, u32 baud)
+{
+    struct com *com = &ports[port_count];
+
+    for (u32 i = 0; i < port_count; i++) {
+        if (ports[i].uart.base == port) {
+            return -E_EXIST;
+        }
     }
-    if (com == NULL) {
-        return -E_RANGE;
+    if (port_count == PORTS_MAX) {
+        return -E_NOMEM;
     }
-    if (com->used) {
-        return -E_EXIST;
-    }
-    com->uart = (struct uart16550){.read = port_read, .write = port_write, .base = com->port};
+    name_port(com, port);
+    com->uart = (struct uart16550){.read = port_read, .write = port_write, .base = port};
     com->uart.console.name = com->name;
     com->uart.console.has_log = port == EARLY_SERIAL_PORT;
     int error = uart16550_init(&com->uart, baud);
     if (error == 0) {
-        com->used = true;
+        port_count++;
         console_add_device(&com->uart.console);
     }
     return error;
 }
 
+static void poll(struct timer *timer)
+{
+    uart16550_receive(timer->arg);
+    timer_arm(timer, time_now_ns() + POLL_NS);
+}
+
+/* COM3 shares its line with COM1, COM4 with COM2: who comes second is polled. */
+static bool take_line(struct com *com)
+{
+    struct acpi_irq line = acpi_isa_irq(com->irq);
+
+    return irq_request(line.gsi, line.level, line.active_low, uart16550_receive, &com->uart) == 0;
+}
+
 void com_enable_input(void)
 {
-    for (size_t i = 0; i < ARRAY_SIZE(ports); i++) {
+    for (u32 i = 0; i < port_count; i++) {
         struct com *com = &ports[i];
-        if (!com->used) {
-            continue;
-        }
-        struct acpi_irq line = acpi_isa_irq(com->irq);
-        int error = irq_request(line.gsi, line.level, line.active_low, uart16550_receive, &com->uart);
-        if (error == 0) {
+        if (com->has_line && take_line(com)) {
             uart16550_enable_receive(&com->uart);
         } else {
-            log_warn("console=%s input=off: %s", com->name, errno_text(error));
+            timer_init(&com->poll, poll, &com->uart);
+            timer_arm(&com->poll, 0);
         }
     }
 }

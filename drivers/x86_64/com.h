@@ -1,6 +1,7 @@
-/* The PC's serial ports COM1..COM4 as consoles; see platform_console() and platform_console_input(). */
+/* Serial ports as consoles: COM1..COM4 and any other I/O port; see drivers/platform.h. */
 #pragma once
 #include "kernel/lib/types.h"
 
-/* Take input from every port in use, by interrupt. A port without an interrupt line stays output only (one warning). */
+/* Take input from every port in use: COM1..COM4 by interrupt, any other, and one whose line is taken, by looking a
+ * thousand times a second. */
 void com_enable_input(void);

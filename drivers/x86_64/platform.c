@@ -1,5 +1,6 @@
 /* The PC as kernel/init sees it. */
 #include "drivers/platform.h"
+#include "drivers/framebuffer.h"
 #include "drivers/x86_64/acpi.h"
 #include "drivers/x86_64/ap.h"
 #include "drivers/x86_64/clock.h"
@@ -29,6 +30,11 @@ static const struct irq_controller controller = {
     .vector_kick = VECTOR_KICK,
     .vector_spurious = VECTOR_SPURIOUS,
 };
+
+int platform_console_screen(const struct boot_info *info)
+{
+    return framebuffer_init(info);
+}
 
 struct frame_range platform_reserve(const struct boot_info *info)
 {
@@ -86,4 +92,5 @@ void platform_init(const struct boot_info *info)
 void platform_console_input(void)
 {
     com_enable_input();
+    framebuffer_start();
 }

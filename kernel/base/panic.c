@@ -14,6 +14,11 @@ void panic_set_end(NORETURN void (*end)(void))
     end_machine = end;
 }
 
+bool panic_happened(void)
+{
+    return __atomic_load_n(&panicking, __ATOMIC_ACQUIRE);
+}
+
 /* Take the machine: the first CPU to panic goes on, others stop, a panic inside a panic ends at once. */
 static void claim(void)
 {

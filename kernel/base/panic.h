@@ -16,3 +16,6 @@ NORETURN void panic_trap(const struct trap_frame *frame, const char *format, ...
 
 /* Registered by kernel/power: how to end the machine after a panic. */
 void panic_set_end(NORETURN void (*end)(void));
+
+/* Has a CPU panicked? Then nothing that takes a lock may be called any more. Any context. */
+bool panic_happened(void);

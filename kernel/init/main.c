@@ -23,15 +23,32 @@
 
 static const struct mote_config *config;
 
-/* A console as asked for; a machine without that port goes on with the others, or silent. */
+/* The consoles that need no memory, as asked for; a machine without that port goes on with the others, or silent. */
 static void start_console(void)
 {
     log_set_level((enum log_level)config->log_level);
-    if (platform_console(config->console_none ? 0 : config->console_port, config->console_baud) != 0) {
-        log_warn("console port=0x%x does not answer", config->console_port);
+    platform_console_begin();
+    for (u32 i = 0; i < config->console_count; i++) {
+        const struct config_console *console = &config->consoles[i];
+        if (!console->screen && platform_console_serial(console->port, console->baud) != 0) {
+            log_warn("console port=0x%x does not answer", console->port);
+        }
     }
     console_set_escape(config->escape);
     console_set_prefix(config->vm_count > 1);
+}
+
+static void start_screen(const struct boot_info *info)
+{
+    for (u32 i = 0; i < config->console_count; i++) {
+        int error = config->consoles[i].screen ? platform_console_screen(info) : 0;
+        if (error == -E_NOENT) {
+            log_warn("console=fb left out: the loader gave no screen");
+        } else if (error != 0) {
+            log_warn("console=fb left out: a screen of %ux%u, %u bits: %s", info->framebuffer.width, info->framebuffer.height,
+                     info->framebuffer.bpp, errno_text(error));
+        }
+    }
 }
 
 static void start_memory(const struct boot_info *info)
@@ -128,5 +145,6 @@ void kernel_main(const struct boot_info *info)
     power_init();
     start_console();
     start_memory(info);
+    start_screen(info);
     arch_stack_run(guard_stacks(), run_system, info);
 }

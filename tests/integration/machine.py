@@ -35,7 +35,7 @@ class Machine:
     """One boot of Mote. Use as a context manager, or start() and close()."""
 
     def __init__(self, workdir, backend="svm", cmdline="console=com1 on-idle=exit:vm", modules=(), cpus=1, memory=512,
-                 cpu=None, elf=ELF, extra=(), media="cdrom"):
+                 cpu=None, elf=ELF, extra=(), media="cdrom", vga="none", grub=()):
         self.workdir = pathlib.Path(workdir)
         self.backend = backend
         self.cmdline = cmdline
@@ -46,6 +46,8 @@ class Machine:
         self.elf = elf
         self.extra = list(extra)
         self.media = media  # QEMU: how the ISO is attached: cdrom, disk, usb
+        self.vga = vga  # QEMU: the graphics card
+        self.grub = grub  # commands for GRUB before it boots Mote
         self.output = b""
         self.process = None
         self.master = None
@@ -90,7 +92,7 @@ class Machine:
             files.append(str(staged))
             lines.append(f"module2 /boot/{name} {args}")
         config = self.workdir / "grub.cfg"
-        config.write_text("\n".join(lines) + "\nboot\n")
+        config.write_text("\n".join([*lines, *self.grub, "boot", ""]))
         iso = self.workdir / "test.iso"
         subprocess.run([str(ROOT / "iso" / "mkiso.sh"), str(iso), str(self.elf), str(config), *files], check=True,
                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
@@ -98,7 +100,7 @@ class Machine:
 
     def _start_qemu(self, iso):
         command = ["qemu-system-x86_64", "-machine", "q35", "-cpu", self.cpu or "max", "-smp", str(self.cpus),
-                   "-m", str(self.memory), "-nic", "none", "-vga", "none", "-display", "none", "-monitor", "none",
+                   "-m", str(self.memory), "-nic", "none", "-vga", self.vga, "-display", "none", "-monitor", "none",
                    "-no-reboot", "-device", "isa-debug-exit,iobase=0xf4,iosize=4", *self._qemu_media(iso)]
         if self.backend == "svm-uefi":
             variables = self.workdir / "vars.fd"

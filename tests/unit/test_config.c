@@ -131,15 +131,19 @@ static const struct {
     {"escape=^?", "", "-1||escape|bad value '^?'"},
     {"cpus=0", "", "-1||cpus|bad value '0': not a number of CPUs 1..256"},
     {"cpus=257", "", "-1||cpus|bad value '257'"},
-    {"console=com5", "", "-1||console|bad value 'com5': none of com1 com2 com3 com4 uart:ADDR none"},
+    {"console=com5", "", "-1||console|bad value 'com5': none of com1 com2 com3 com4 uart:ADDR fb none"},
     {"console=", "", "-1||console|bad value ''"},
     {"console=com1,", "", "-1||console|bad value ''"},
     {"console=com1,7", "", "-1||console|bad value '7': not a baud rate that divides 115200"},
     {"console=com1,0", "", "-1||console|bad value '0': not a baud rate"},
     {"console=com1,230400", "", "-1||console|bad value '230400': not a baud rate"},
-    {"console=115200", "", "-1||console|baud rate 115200 without a port before it"},
-    {"console=com1,com2", "", "-1||console|more than one serial port is not in this version"},
-    {"console=fb", "", "-1||console|console=fb is not in this version"},
+    {"console=115200", "", "-1||console|bad value '115200': a baud rate without a port before it"},
+    {"console=fb,9600", "", "-1||console|bad value '9600': a baud rate without a port before it"},
+    {"console=com1,fb,com1", "", "-1||console|bad value 'com1': named twice"},
+    {"console=fb,fb", "", "-1||console|bad value 'fb': named twice"},
+    {"console=uart:0x3f8,com1", "", "-1||console|bad value 'com1': named twice"},
+    {"console=com1,none", "", "-1||console|bad value 'com1,none': none stands alone"},
+    {"console=com1,com2,com3,com4,fb,uart:0,uart:8", "", "-1||console|bad value 'uart:8': too many consoles"},
     {"console=uart:0xFFF9", "", "-1||console|bad value 'uart:0xFFF9'"},
     {"console=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "", "-1||console|bad value"},
     {"focus=a/b", "", "-1||focus|bad value 'a/b': not a VM's name"},
@@ -176,8 +180,9 @@ static void test_defaults(void **state)
     parse_one("", "");
     assert_int_equal(complaint_count, 0);
     assert_int_equal(config.vm_count, 1);
-    assert_int_equal(config.console_port, 0x3F8);
-    assert_int_equal(config.console_baud, 115200);
+    assert_int_equal(config.console_count, 1);
+    assert_int_equal(config.consoles[0].port, 0x3F8);
+    assert_int_equal(config.consoles[0].baud, 115200);
     assert_int_equal(config.log_level, LOG_INFO);
     assert_int_equal(config.on_idle, ON_IDLE_HALT);
     assert_int_equal(config.escape, 0x1D);
@@ -246,8 +251,9 @@ static void test_every_mote_key(void **state)
     parse_one("/boot/mote.elf console=com2,9600 log=warn on-idle=exit:7 escape=^A focus=vm0 cpus=3 selftest=on strict=off",
               "");
     assert_string_equal(complaints, "");
-    assert_int_equal(config.console_port, 0x2F8);
-    assert_int_equal(config.console_baud, 9600);
+    assert_int_equal(config.console_count, 1);
+    assert_int_equal(config.consoles[0].port, 0x2F8);
+    assert_int_equal(config.consoles[0].baud, 9600);
     assert_int_equal(config.log_level, LOG_WARN);
     assert_int_equal(config.on_idle, ON_IDLE_EXIT_CODE);
     assert_int_equal(config.on_idle_code, 7);
@@ -257,12 +263,29 @@ static void test_every_mote_key(void **state)
     assert_true(config.selftest);
     assert_false(config.strict);
     parse_one("console=none escape=none on-idle=exit:vm cpus=all", "");
-    assert_true(config.console_none);
+    assert_int_equal(config.console_count, 0);
     assert_int_equal(config.escape, 0);
     assert_int_equal(config.on_idle, ON_IDLE_EXIT_VM);
-    parse_one("console=uart:0x1000,57600", "");
-    assert_int_equal(config.console_port, 0x1000);
-    assert_int_equal(config.console_baud, 57600);
+}
+
+static void test_console_is_a_list(void **state)
+{
+    (void)state;
+    parse_one("console=com4,com2,9600,fb,uart:0x1000,57600", "");
+    assert_string_equal(complaints, "");
+    assert_int_equal(config.console_count, 4);
+    static const struct config_console want[] = {
+        {.port = 0x2E8, .baud = 115200}, {.port = 0x2F8, .baud = 9600}, {.screen = true}, {.port = 0x1000, .baud = 57600}};
+    for (u32 i = 0; i < 4; i++) {
+        assert_int_equal(config.consoles[i].screen, want[i].screen);
+        assert_int_equal(config.consoles[i].port, want[i].port);
+        assert_true(want[i].screen || config.consoles[i].baud == want[i].baud);
+    }
+    parse_one("console=com2 console=fb", ""); /* the last one counts */
+    assert_int_equal(config.console_count, 1);
+    assert_true(config.consoles[0].screen);
+    parse_one("console=com9", ""); /* refused: the complaint has somewhere to go */
+    assert_int_equal(config.consoles[0].port, 0x3F8);
 }
 
 static void test_strict_off_only_warns(void **state)
@@ -472,6 +495,7 @@ int main(void)
         cmocka_unit_test(test_every_vm_key),
         cmocka_unit_test(test_policies),
         cmocka_unit_test(test_every_mote_key),
+        cmocka_unit_test(test_console_is_a_list),
         cmocka_unit_test(test_strict_off_only_warns),
         cmocka_unit_test(test_grub_quotes),
         cmocka_unit_test(test_roles_and_paths),

@@ -1,4 +1,4 @@
-/* units: kernel/console.c kernel/console_keys.c */
+/* units: kernel/console.c kernel/console_keys.c kernel/lib/ecma48.c */
 #include "tests/unit/host.h"
 #include <stdio.h>
 #include <string.h>
@@ -16,6 +16,12 @@ void log_add_sink(struct log_sink *sink)
 {
     sink->write(sink, "MOTE: old\n", 10);
     log_to = sink;
+}
+
+void log_remove_sink(struct log_sink *sink)
+{
+    assert_ptr_equal(sink, log_to);
+    log_to = NULL;
 }
 
 static void (*during_write)(void);

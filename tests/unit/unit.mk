@@ -7,7 +7,7 @@ HOST_FLAGS := -std=gnu17 -g -O1 -fno-omit-frame-pointer -fsanitize=address,undef
 UNIT_TESTS := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 unit_sources = $(shell sed -n 's,^/\* units: \(.*\) \*/.*,\1,p' $(1))
-UNIT_HEADERS := $(shell find boot kernel mm vcpu vm tests/unit -name '*.h' -o -name '*.def')
+UNIT_HEADERS := $(shell find boot drivers kernel mm vcpu vm tests/unit -name '*.h' -o -name '*.def')
 FUZZ_RUNS ?= 20000
 
 define unit_rule
