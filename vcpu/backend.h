@@ -46,7 +46,8 @@ struct vcpu_backend {
     int (*load)(struct vcpu *v);           /* bind to this CPU, IRQs off: 0 or -E_HW */
     void (*unload)(struct vcpu *v);        /* release so that another CPU can load it; registers land in v->arch */
 
-    /* IRQs off: flush dirty state, deliver events, enter once, decode */
+    /* IRQs off: flush dirty state, deliver events, enter once, decode, again after an exit that needs
+     * nobody and was counted, unless vcpu_must_leave() */
     void (*run)(struct vcpu *v, struct vcpu_exit *exit);
 
     void (*regs_fetch)(struct vcpu *v, u32 groups); /* hardware -> v->arch for the groups; sets them valid */

@@ -35,13 +35,15 @@ enum vcpu_shutdown { VCPU_SHUTDOWN_TRIPLE_FAULT, VCPU_SHUTDOWN_RESET, VCPU_SHUTD
 struct vcpu_exit {
     enum vcpu_exit_kind kind;
     u8 insn_len; /* bytes to advance on finish; 0 = already advanced or not applicable */
+    bool answered; /* HYPERCALL: by vcpu_config.answer; never returned by vcpu_run() */
     union {
+        u64 where; /* the first word of what follows: with port, gpa or number in it */
         struct {
             u16 port;
             u8 size; /* 1, 2, 4 */
             bool write;
             bool string; /* INS/OUTS: go through vcpu_emulate() */
-            u64 value;   /* OUT: the data; IN: where the VM layer puts the answer */
+            u64 value;   /* OUT: the data, in its low `size` bytes; IN: where the VM layer puts the answer */
         } pio;
         struct {
             gpa_t gpa;

@@ -149,24 +149,14 @@ bool vcpu_try_unblock(struct vcpu *v)
     return v->state == VCPU_READY || v->state == VCPU_FREE;
 }
 
-static bool must_leave(const struct vcpu *v, const struct percpu *cpu)
-{
-    return READ_ONCE(cpu->resched) || (READ_ONCE(v->requests) & VCPU_REQ_STOP) != 0;
-}
-
 /* For the report on a crash. */
 static void remember(struct vcpu *v, const struct vcpu_exit *exit)
 {
-    u64 where = 0;
+    struct vcpu_past_exit *past = &v->history[v->history_head++ % VCPU_HISTORY];
 
-    if (exit->kind == VCPU_EXIT_PIO) {
-        where = exit->pio.port;
-    } else if (exit->kind == VCPU_EXIT_NPF) {
-        where = exit->npf.gpa.v;
-    } else if (exit->kind == VCPU_EXIT_HYPERCALL) {
-        where = exit->hypercall.number;
-    }
-    v->history[v->history_head++ % VCPU_HISTORY] = (struct vcpu_past_exit){vcpu_pc(v), where, exit->kind};
+    past->pc = vcpu_arch_pc(&v->arch);
+    past->where = exit->where;
+    past->kind = exit->kind;
 }
 
 /* Let the VM layer serve the exit here, where entering again costs least. false: it has to be returned. */
@@ -182,21 +172,21 @@ static bool serve(struct vcpu *v, struct vcpu_exit *exit)
     return served;
 }
 
-static void enter_until_served(struct vcpu *v, const struct percpu *cpu, struct vcpu_exit *exit)
+static void enter_until_served(struct vcpu *v, struct vcpu_exit *exit)
 {
+    exit->answered = false;
     do {
-        if (must_leave(v, cpu)) {
+        if (vcpu_must_leave(v)) {
             exit->kind = VCPU_EXIT_KICKED;
             return;
         }
         v->backend->run(v, exit);
-        v->exits++;
-        v->exit_counts[exit->kind]++;
+        vcpu_count(v, exit->kind);
         if (exit->kind == VCPU_EXIT_KICKED) {
             arch_irq_take_pending(); /* a host interrupt ended the guest: the host's own handler takes it */
             exit->kind = VCPU_EXIT_NONE;
         }
-    } while (exit->kind == VCPU_EXIT_NONE || serve(v, exit));
+    } while (exit->kind == VCPU_EXIT_NONE || exit->answered || serve(v, exit));
 }
 
 static void leave(struct vcpu *v, const struct vcpu_exit *exit)
@@ -210,8 +200,6 @@ static void leave(struct vcpu *v, const struct vcpu_exit *exit)
 
 int vcpu_run(struct vcpu *v, struct vcpu_exit *exit)
 {
-    const struct percpu *cpu = percpu();
-
     if (v->state != VCPU_READY || !is_bound_here(v)) {
         return -E_STATE;
     }
@@ -219,7 +207,7 @@ int vcpu_run(struct vcpu *v, struct vcpu_exit *exit)
     move(v, VCPU_RUNNING);
     /* A device may have changed the interrupt chip while the vCPU was out. */
     (void)__atomic_fetch_or(&v->requests, VCPU_REQ_EVENT, __ATOMIC_SEQ_CST);
-    enter_until_served(v, cpu, exit);
+    enter_until_served(v, exit);
     leave(v, exit);
     arch_irq_enable();
     return 0;

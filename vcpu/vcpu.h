@@ -7,6 +7,7 @@
  * Ownership: only the CPU to which a vCPU is bound touches v->arch. Everybody else sets a bit in `requests` and
  * kicks. */
 #pragma once
+#include "kernel/base/percpu.h"
 #include "kernel/lib/cpuset.h"
 #include "kernel/lib/types.h"
 #include "mm/pt.h"
@@ -55,6 +56,9 @@ struct vcpu_config {
     void *ctx;                          /* for mem */
     void *chip;                         /* for chip_ops */
     void (*wake)(struct vcpu *v);       /* called by vcpu_request() when a Blocked vCPU got an event; any CPU */
+    /* Answer a hypercall from the guest's kernel that needs no lock and no time: true with *result, which goes to the guest
+     * whatever the width of its code (so: below 2^32). Owner CPU, IRQs off; may be NULL. */
+    bool (*answer)(struct vcpu *v, u64 number, u64 *result);
     /* Serve an exit inside vcpu_run() and enter again: true. false: vcpu_run() returns it. Owner CPU, IRQs on, state
      * Running; NULL: vcpu_run() returns every exit. */
     bool (*serve)(struct vcpu *v, struct vcpu_exit *exit);
@@ -65,7 +69,7 @@ struct vcpu_config {
 /* An exit that went to the VM layer. */
 struct vcpu_past_exit {
     u64 pc;
-    u64 where; /* port, guest-physical address or call number, by kind */
+    u64 where; /* vcpu_exit.where */
     u32 kind;  /* enum vcpu_exit_kind */
 };
 
@@ -127,6 +131,8 @@ u64 vcpu_hypercall_arg(struct vcpu *v, const struct vcpu_exit *exit, u32 index);
  * an event was being delivered; the VM must be stopped), with at most a bounded number of string iterations per call
  * (then the PC stays). Owner CPU. */
 MUST_CHECK int vcpu_emulate(struct vcpu *v);
+/* The same, for the exit NPF of a data access. */
+MUST_CHECK int vcpu_emulate_access(struct vcpu *v, const struct vcpu_exit *exit);
 /* Guest virtual to physical as the guest sees it now. 0 or -E_FAULT. Owner CPU, or while stopped. */
 MUST_CHECK int vcpu_translate(struct vcpu *v, gva_t va, gpa_t *out);
 /* Raise request bits and make the owner notice: kick when in guest, wake when Blocked. Any context but NMI. */
@@ -147,6 +153,17 @@ void vcpu_autopsy(struct vcpu *v, const char *vm_name, enum vcpu_death death);
 /* Make the guest state one that the hardware must refuse at the next entry; for self tests of the failure path.
  * Owner. */
 void vcpu_break_state(struct vcpu *v);
+/* Count an exit. Owner CPU. */
+static inline void vcpu_count(struct vcpu *v, enum vcpu_exit_kind kind)
+{
+    v->exits++;
+    v->exit_counts[kind]++;
+}
+/* Does the CPU, or a request, want the vCPU out of vcpu_run()? Owner CPU. */
+static inline bool vcpu_must_leave(const struct vcpu *v)
+{
+    return READ_ONCE(percpu()->resched) || (READ_ONCE(v->requests) & VCPU_REQ_STOP) != 0;
+}
 /* The PC, for event lines. */
 u64 vcpu_pc(struct vcpu *v);
 

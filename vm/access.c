@@ -25,7 +25,7 @@ static void *ram_window(void *ctx, gpa_t gpa, size_t len)
 
 static void mmio(void *ctx, gpa_t gpa, u8 size, bool write, u64 *value)
 {
-    const struct vm *vm = ctx;
+    struct vm *vm = ctx;
     struct vcpu *v = percpu()->current_vcpu; /* emulation runs on the CPU to which its vCPU is bound */
     const struct irqchip_ops *chip = v->config.chip_ops;
     struct irqchip_access access = {.gpa = gpa, .size = size, .write = write, .value = *value};
@@ -39,7 +39,7 @@ static void mmio(void *ctx, gpa_t gpa, u8 size, bool write, u64 *value)
 
 static void pio(void *ctx, u16 port, u8 size, bool write, u32 *value)
 {
-    const struct vm *vm = ctx;
+    struct vm *vm = ctx;
     u64 wide = *value;
 
     (void)bus_access(&vm->pio, port, size, write, &wide);

@@ -5,7 +5,7 @@
 #define ACCESS_MAX 8U
 
 /* How many ranges begin at or below addr. */
-static u32 ranges_up_to(const struct bus *bus, u64 addr)
+static __attribute__((noinline)) u32 ranges_up_to(const struct bus *bus, u64 addr)
 {
     u32 below = 0;
 
@@ -20,8 +20,22 @@ static u32 ranges_up_to(const struct bus *bus, u64 addr)
     return below;
 }
 
+/* The same, found again without a search when the last access with this hash was near. The number never exceeds the count,
+ * which only grows. */
+static inline u32 locate(struct bus *bus, u64 addr)
+{
+    u8 *hint = &bus->hints[(addr ^ addr / BUS_HINTS) % BUS_HINTS];
+    u32 at = READ_ONCE(*hint);
+
+    if ((at != 0 && bus->bases[at - 1] > addr) || (at != bus->count && bus->bases[at] <= addr)) {
+        at = ranges_up_to(bus, addr);
+        WRITE_ONCE(*hint, (u8)at);
+    }
+    return at;
+}
+
 /* The range that covers addr among the first `at`. */
-static const struct bus_range *range_at(const struct bus *bus, u32 at, u64 addr)
+static inline const struct bus_range *range_at(const struct bus *bus, u32 at, u64 addr)
 {
     if (at == 0) {
         return NULL;
@@ -58,9 +72,12 @@ int bus_add(struct bus *bus, const struct bus_range *range)
     return 0;
 }
 
-static u64 value_mask(u8 size)
+/* size: 1, 2, 4 or 8 */
+static inline u64 value_mask(u8 size)
 {
-    return ~0ULL >> (64 - 8 * size);
+    static const u64 masks[] = {[1] = GENMASK(7, 0), [2] = GENMASK(15, 0), [4] = GENMASK(31, 0), [8] = ~0ULL};
+
+    return masks[size];
 }
 
 /* The largest piece that a range takes at addr: a power of two, within its width, its end and what is left. */
@@ -76,7 +93,7 @@ static u8 piece_size(const struct bus_range *range, u64 addr, u8 left)
 }
 
 /* An access that no single range takes as it is. Returns whether any byte was claimed. */
-static bool access_in_pieces(const struct bus *bus, u64 addr, u8 size, bool write, u64 *value)
+static __attribute__((noinline)) bool access_in_pieces(const struct bus *bus, u64 addr, u8 size, bool write, u64 *value)
 {
     u64 result = write ? *value : value_mask(size);
     bool claimed = false;
@@ -101,9 +118,9 @@ static bool access_in_pieces(const struct bus *bus, u64 addr, u8 size, bool writ
     return claimed;
 }
 
-bool bus_access(const struct bus *bus, u64 addr, u8 size, bool write, u64 *value)
+bool bus_access(struct bus *bus, u64 addr, u8 size, bool write, u64 *value)
 {
-    u32 at = ranges_up_to(bus, addr);
+    u32 at = locate(bus, addr);
     const struct bus_range *range = range_at(bus, at, addr);
 
     if (range == NULL && (at == bus->count || bus->bases[at] - addr >= size)) {
@@ -116,10 +133,10 @@ bool bus_access(const struct bus *bus, u64 addr, u8 size, bool write, u64 *value
         return access_in_pieces(bus, addr, size, write, value);
     }
     u64 mask = value_mask(size);
-    u64 whole = write ? *value & mask : mask;
-    range->handler(range->device, addr - range->base, size, write, &whole);
+    *value = write ? *value & mask : mask;
+    range->handler(range->device, addr - range->base, size, write, value);
     if (!write) {
-        *value = whole & mask;
+        *value &= mask;
     }
     return true;
 }

@@ -3,6 +3,7 @@
 #include "kernel/lib/types.h"
 
 #define BUS_RANGES_MAX 64U
+#define BUS_HINTS 64U
 
 /* Serve one access, offset relative to the range's base; size is a power of two up to the range's width. For reads set
  * *value (bits above size are ignored). Runs on a vCPU's CPU, IRQs on; takes the device's own lock. */
@@ -20,6 +21,9 @@ struct bus {
     struct bus_range ranges[BUS_RANGES_MAX]; /* sorted by base, disjoint; fixed once the VM runs */
     u64 bases[BUS_RANGES_MAX]; /* theirs, close together for the search */
     u32 count;
+    /* By address: what the search found last, the number of ranges that begin at or below. Any value is good: it is
+     * checked, and shared by all CPUs without order. */
+    u8 hints[BUS_HINTS];
 };
 
 /* Claim [range->base, +len). 0, -E_OVERLAP, -E_NOMEM (table full), -E_INVAL (wraps, empty, bad width).
@@ -27,5 +31,6 @@ struct bus {
 MUST_CHECK int bus_add(struct bus *bus, const struct bus_range *range);
 
 /* Serve an access of 1, 2, 4 or 8 bytes. Bytes that no range claims read as ones and ignore writes; an access that is
- * wider than its range's width, or that leaves its range, is split. Returns whether any byte was claimed. Lock-free. */
-bool bus_access(const struct bus *bus, u64 addr, u8 size, bool write, u64 *value);
+ * wider than its range's width, or that leaves its range, is split. *value beyond size, and after a write all of it, is
+ * the bus's to change. Returns whether any byte was claimed. Lock-free. */
+bool bus_access(struct bus *bus, u64 addr, u8 size, bool write, u64 *value);

@@ -1,4 +1,5 @@
 /* Mote's guest ABI: one table, indexed by number. */
+#include "kernel/base/log.h"
 #include "kernel/base/percpu.h"
 #include "kernel/time.h"
 #include "vm/abi.h"
@@ -107,6 +108,24 @@ static const hypercall calls[] = {
     [MOTE_HC_NMI - MOTE_HC_FIRST] = call_nmi,         [MOTE_HC_BREAK - MOTE_HC_FIRST] = call_break,
     [MOTE_HC_CPU - MOTE_HC_FIRST] = call_cpu,         [MOTE_HC_MOVE - MOTE_HC_FIRST] = call_move,
 };
+
+bool vm_answer(struct vcpu *v, u64 number, u64 *result)
+{
+    const struct vm *vm = v->config.ctx;
+
+    if (log_enabled(LOG_DEBUG)) {
+        return false; /* it shall be seen */
+    }
+    if (number == MOTE_HC_VERSION) {
+        *result = MOTE_ABI_VERSION;
+        return true;
+    }
+    if (number == MOTE_HC_VM_ID) {
+        *result = vm->id;
+        return true;
+    }
+    return false;
+}
 
 void vm_hypercall(struct vm *vm, struct vcpu *v, struct vcpu_exit *exit)
 {

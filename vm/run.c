@@ -6,13 +6,18 @@
 /* Does the loop go on entering after this exit? */
 typedef bool (*exit_handler)(struct vm *vm, struct vcpu *v, struct vcpu_exit *exit);
 
-static bool serve_pio(struct vm *vm, struct vcpu *v, struct vcpu_exit *exit)
+static __attribute__((noinline)) bool serve_string(struct vm *vm, struct vcpu *v, const struct vcpu_exit *exit)
+{
+    if (vcpu_emulate(v) != 0) {
+        vm_stop(vm, VM_END_EMULATION, 1, "port=0x%x", exit->pio.port);
+    }
+    return true;
+}
+
+static inline bool serve_pio(struct vm *vm, struct vcpu *v, struct vcpu_exit *exit)
 {
     if (exit->pio.string) {
-        if (vcpu_emulate(v) != 0) {
-            vm_stop(vm, VM_END_EMULATION, 1, "port=0x%x", exit->pio.port);
-        }
-        return true;
+        return serve_string(vm, v, exit);
     }
     (void)bus_access(&vm->pio, exit->pio.port, exit->pio.size, exit->pio.write, &exit->pio.value);
     vcpu_finish(v, exit);
@@ -29,13 +34,13 @@ static bool serve_npf(struct vm *vm, struct vcpu *v, struct vcpu_exit *exit)
     if ((flags & (NPF_EXEC | NPF_WALK)) != 0) {
         vm_stop(vm, VM_END_UNMAPPED, 1, "gpa=0x%llx access=%s", (unsigned long long)gpa.v,
                 (flags & NPF_WALK) != 0 ? "page-walk" : "fetch");
-    } else if (vcpu_emulate(v) != 0) {
+    } else if (vcpu_emulate_access(v, exit) != 0) {
         vm_stop(vm, VM_END_EMULATION, 1, "gpa=0x%llx", (unsigned long long)gpa.v);
     }
     return true;
 }
 
-static bool serve_hypercall(struct vm *vm, struct vcpu *v, struct vcpu_exit *exit)
+static inline bool serve_hypercall(struct vm *vm, struct vcpu *v, struct vcpu_exit *exit)
 {
     vm_hypercall(vm, v, exit);
     return true;
@@ -129,8 +134,18 @@ static bool serve(struct vm *vm, struct vcpu *v, struct vcpu_exit *exit)
 bool vm_serve_inside(struct vcpu *v, struct vcpu_exit *exit)
 {
     const u32 inside = BIT32(VCPU_EXIT_PIO) | BIT32(VCPU_EXIT_NPF) | BIT32(VCPU_EXIT_HYPERCALL);
+    struct vm *vm = v->config.ctx;
 
-    return (BIT32(exit->kind) & inside) != 0 && serve(v->config.ctx, v, exit);
+    if (log_enabled(LOG_DEBUG)) {
+        return (BIT32(exit->kind) & inside) != 0 && serve(vm, v, exit);
+    }
+    if (exit->kind == VCPU_EXIT_PIO) {
+        return serve_pio(vm, v, exit);
+    }
+    if (exit->kind == VCPU_EXIT_NPF) {
+        return serve_npf(vm, v, exit);
+    }
+    return exit->kind == VCPU_EXIT_HYPERCALL && serve_hypercall(vm, v, exit);
 }
 
 /* Bind v here; the vCPU that was bound last stays until another needs the CPU, so that a lone one never switches. */

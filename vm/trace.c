@@ -8,7 +8,7 @@ static void trace_pio(const char *name, const struct vcpu *v, const struct vcpu_
 {
     log_debug("vm=%s vcpu=%u exit=PIO port=0x%x size=%u dir=%s string=%u value=0x%x", name, v->config.id, e->pio.port,
               e->pio.size, e->pio.write ? "out" : "in", e->pio.string,
-              e->pio.write && !e->pio.string ? (u32)e->pio.value : 0);
+              e->pio.write && !e->pio.string ? (u32)(e->pio.value & (~0ULL >> (64 - 8U * e->pio.size))) : 0);
 }
 
 static void trace_npf(const char *name, const struct vcpu *v, const struct vcpu_exit *e)

@@ -80,6 +80,7 @@ int vm_create_vcpus(struct vm *vm, const struct irqchip_ops *chip_ops, void *chi
         .ctx = vm,
         .chip = chip,
         .wake = wake,
+        .answer = vm_answer,
         .serve = vm_serve_inside,
     };
 

@@ -153,6 +153,9 @@ bool vm_cpu_halts(struct vm *vm, u32 cpu, bool interruptible);
 /* vcpu_config.serve (run.c). */
 bool vm_serve_inside(struct vcpu *v, struct vcpu_exit *exit);
 
+/* vcpu_config.answer (hypercall.c). */
+bool vm_answer(struct vcpu *v, u64 number, u64 *result);
+
 /* Answer a hypercall (hypercall.c). */
 void vm_hypercall(struct vm *vm, struct vcpu *v, struct vcpu_exit *exit);
 

@@ -47,6 +47,8 @@ typedef struct { u64 v; } hpa_t; /* host physical */
 #define MUST_CHECK __attribute__((warn_unused_result))
 #define PRINTF_LIKE(f, a) __attribute__((format(printf, f, a)))
 #define UNUSED __attribute__((unused))
+/* For a function whose one object on the stack is a number: the guard would cost more than the rest. */
+#define NO_STACK_GUARD __attribute__((no_stack_protector))
 #define READ_ONCE(x) (*(const volatile __typeof__(x) *)&(x))
 #define WRITE_ONCE(x, v) (*(volatile __typeof__(x) *)&(x) = (v))
 

@@ -1,10 +1,12 @@
 /* What operations cost, in ticks of the TSC: under `qemu -icount shift=0` and in Bochs a tick is an instruction. Each
  * operation is timed 400 times; the median counts, less the cost of reading the clock twice. Prints "COST name ticks". */
-#include "tests/guests/kit/kit.h"
+#include "tests/guests/kit/apic.h"
 
 #define SAMPLES 400
-#define MSR_APIC_BASE 0x1B
 #define MSR_EFER 0xC0000080
+#define VECTOR_SELF 0x40
+#define VECTOR_TIMER 0x50
+#define HALT_TICKS 100000U /* from arming the timer to its deadline: long enough that the CPU sleeps by then */
 
 static u64 samples[SAMPLES];
 
@@ -60,6 +62,127 @@ static inline u64 vmcall(u64 number)
     return number;
 }
 
+static inline u32 mmio_read(u64 address)
+{
+    u32 value;
+
+    __asm__ volatile("movl (%1), %0" : "=r"(value) : "r"(address) : "memory");
+    return value;
+}
+
+static inline void mmio_write(u64 address, u32 value)
+{
+    __asm__ volatile("movl %0, (%1)" ::"r"(value), "r"(address) : "memory");
+}
+
+/* --- interrupts ----------------------------------------------------------------------------------------------------- */
+
+struct __attribute__((packed)) gate {
+    u16 offset_low, selector;
+    u8 ist, type;
+    u16 offset_mid;
+    u32 offset_high, reserved;
+};
+
+/* Written by the handler: when its first instruction ran, and what its end of interrupt cost. */
+static volatile u64 arrived, eoi_ticks;
+void on_timed(void);
+
+/* The bare handler: the kit's would count, too. RAX, RCX, RDX are its to spoil: who waits for it knows. */
+__asm__(".globl on_timed\n"
+        "on_timed:\n\t"
+        "rdtsc\n\t"
+        "shlq $32, %rdx\n\t"
+        "orq %rdx, %rax\n\t"
+        "movq %rax, arrived(%rip)\n\t"
+        "pushq %rbx\n\t"
+        "movl $0x80B, %ecx\n\t" /* x2APIC EOI */
+        "rdtsc\n\t"
+        "movl %eax, %ebx\n\t"
+        "xorl %eax, %eax\n\t"
+        "xorl %edx, %edx\n\t"
+        "wrmsr\n\t"
+        "rdtsc\n\t"
+        "subl %ebx, %eax\n\t"
+        "movq %rax, eoi_ticks(%rip)\n\t"
+        "popq %rbx\n\t"
+        "iretq");
+
+static void catch_vector(u32 vector)
+{
+    struct __attribute__((packed)) { u16 limit; u64 base; } idtr;
+    u64 entry = (u64)on_timed;
+
+    __asm__ volatile("sidt %0" : "=m"(idtr));
+    struct gate *gate = (struct gate *)idtr.base + vector;
+    gate->offset_low = (u16)entry;
+    gate->offset_mid = (u16)(entry >> 16);
+    gate->offset_high = (u32)(entry >> 32);
+}
+
+/* WRMSR, then `wait` until the handler ran; interrupts are on. */
+#define WRMSR_AND_WAIT(msr, value, wait)                                                                               \
+    do {                                                                                                               \
+        u64 a_ = (u32)(value), c_ = (msr), d_ = (value) >> 32;                                                         \
+        __asm__ volatile("wrmsr\n1:\t" wait "cmpq $0, arrived(%%rip)\n\tje 1b"                                        \
+                         : "+a"(a_), "+c"(c_), "+d"(d_)::"memory", "cc");                                              \
+    } while (0)
+
+static void report(const char *name)
+{
+    u64 cost = median();
+
+    print("COST %s %lu\n", name, cost - (cost < overhead ? cost : overhead));
+}
+
+static void measure_self_ipi(void)
+{
+    static u64 eois[SAMPLES];
+
+    sti();
+    for (u32 i = 0; i < SAMPLES; i++) {
+        arrived = 0;
+        u64 start = rdtsc();
+        WRMSR_AND_WAIT(MSR_X2APIC + APIC_SELF, (u64)VECTOR_SELF, "");
+        samples[i] = arrived - start;
+        eois[i] = eoi_ticks;
+    }
+    cli();
+    report("self-ipi");
+    memcpy(samples, eois, sizeof(samples));
+    report("x2apic-eoi");
+}
+
+static void measure_halt(void)
+{
+    apic_set(APIC_LVT_TIMER, TIMER_DEADLINE | VECTOR_TIMER);
+    MEASURE("deadline-arm", wrmsr(MSR_TSC_DEADLINE, start_ + (1ULL << 40)));
+    wrmsr(MSR_TSC_DEADLINE, 0);
+    for (u32 i = 0; i < SAMPLES; i++) {
+        arrived = 0;
+        u64 deadline = rdtsc() + HALT_TICKS;
+        WRMSR_AND_WAIT(MSR_TSC_DEADLINE, deadline, "sti\n\thlt\n\tcli\n\t");
+        samples[i] = arrived - deadline;
+    }
+    report("halt-to-timer");
+}
+
+static void measure_apic(void)
+{
+    volatile u32 tpr;
+
+    apic_enable(false);
+    MEASURE("lapic-mmio-read", tpr = mmio_read(APIC_PAGE + APIC_LDR * 16));
+    MEASURE("lapic-mmio-write", mmio_write(APIC_PAGE + APIC_TPR * 16, 0));
+    apic_enable(true);
+    MEASURE("x2apic-tpr", wrmsr(MSR_X2APIC + APIC_TPR, 0));
+    catch_vector(VECTOR_SELF);
+    catch_vector(VECTOR_TIMER);
+    measure_self_ipi();
+    measure_halt();
+    (void)tpr;
+}
+
 void guest_main(void)
 {
     u32 r[4];
@@ -86,7 +209,8 @@ void guest_main(void)
     MEASURE("port-pic", (void)inb(0x21));
     MEASURE("port-nobody", (void)inb(0x300));
     MEASURE("port-uart-out", outb(PORT_COM1 + 7, 0));
-    MEASURE("mmio-nobody", (void)*(volatile u32 *)0xFEB80000);
+    MEASURE("mmio-nobody", (void)mmio_read(0xFEB80000));
     MEASURE("first-touch", (*page = 1, page += 4096));
+    measure_apic();
     check(scratch, "abi", "version=%u", MOTE_ABI_VERSION);
 }

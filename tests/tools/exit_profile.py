@@ -23,7 +23,7 @@ def symbols():
     """Addresses and names of the functions, sorted."""
     out = subprocess.run(["nm", "-n", str(ELF)], check=True, capture_output=True, text=True).stdout
     found = [(int(a, 16), n) for a, t, n in (line.split() for line in out.split("\n") if len(line.split()) == 3)
-             if t in "tT" and "." not in n.lstrip(".")]
+             if t in "tT"]
     return [a for a, _ in found], [n for _, n in found]
 
 

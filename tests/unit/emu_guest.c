@@ -2,6 +2,7 @@
 #include "kernel/lib/errno.h"
 #include "kernel/lib/string.h"
 #include "kernel/x86_64/regs.h"
+#include "mm/heap.h"
 #include "vcpu/x86_64/x86.h"
 
 struct guest guest;
@@ -13,7 +14,27 @@ static int ram_read(void *ctx, gpa_t gpa, void *buf, size_t len)
         return -E_FAULT;
     }
     memcpy(buf, guest.ram + gpa.v, len);
+    guest.ram_reads++;
     return 0;
+}
+
+static void *ram_window(void *ctx, gpa_t gpa, size_t len)
+{
+    (void)ctx;
+    return range_contains(0, GUEST_RAM_BYTES, gpa.v, len) ? guest.ram + gpa.v : NULL;
+}
+
+/* What the emulator remembers. */
+static u64 remembered[256];
+
+void *heap_alloc(size_t size)
+{
+    return size <= sizeof(remembered) ? remembered : NULL;
+}
+
+void heap_free(void *memory)
+{
+    (void)memory;
 }
 
 static int ram_write(void *ctx, gpa_t gpa, const void *buf, size_t len)
@@ -57,7 +78,7 @@ static void pio(void *ctx, u16 port, u8 size, bool write, u32 *value)
     record(guest.pio, &guest.pio_count, (struct guest_access){port, *value, size, write});
 }
 
-static const struct vcpu_mem_ops mem_ops = {.ram_read = ram_read, .ram_write = ram_write, .mmio = mmio, .pio = pio};
+static const struct vcpu_mem_ops mem_ops = {.ram_read = ram_read, .ram_write = ram_write, .ram_window = ram_window, .mmio = mmio, .pio = pio};
 
 const struct vcpu_caps *vcpu_backend_caps(void)
 {
@@ -67,14 +88,13 @@ const struct vcpu_caps *vcpu_backend_caps(void)
     return &caps;
 }
 
-void x86_advance(struct vcpu *v, u8 len)
+void x86_advance_rare(struct vcpu *v, u64 old)
 {
     u64 mask = x86_code_bits(v) == 64 ? ~0ULL : x86_code_bits(v) == 32 ? 0xFFFFFFFF : 0xFFFF;
 
-    v->arch.rip = (v->arch.rip + len) & mask;
+    (void)old;
+    v->arch.rip &= mask;
     v->arch.rflags &= ~RFLAGS_RF;
-    v->arch.blocking &= ~(X86_BLOCK_STI | X86_BLOCK_MOVSS);
-    x86_regs_changed(v, X86_G_CORE);
 }
 
 void x86_raise(struct vcpu *v, u8 vector, bool has_error, u32 error)
@@ -118,6 +138,8 @@ void guest_write64(u64 gpa, u64 value)
 static void reset(void)
 {
     memset(&guest, 0, sizeof(guest));
+    memset(remembered, 0, sizeof(remembered));
+    guest.v.arch.moves = (struct x86_moves *)remembered;
     guest.v.config.mem = &mem_ops;
     guest.v.arch.valid = X86_G_ALL;
     guest.v.arch.rflags = RFLAGS_FIXED;

@@ -17,10 +17,11 @@ struct guest_access {
 
 struct guest {
     struct vcpu v;
-    u8 ram[GUEST_RAM_BYTES];       /* at guest-physical 0 */
+    u8 ram[GUEST_RAM_BYTES] ALIGNED(8); /* at guest-physical 0 */
     u8 device[GUEST_DEVICE_BYTES]; /* at GUEST_DEVICE, reached by mmio */
     struct guest_access mmio[GUEST_LOG], pio[GUEST_LOG];
     unsigned mmio_count, pio_count;
+    unsigned ram_reads;            /* by the emulator, page tables included */
     u32 pio_next;                  /* what the next IN gives; counts up */
     bool raised;
     u8 vector;

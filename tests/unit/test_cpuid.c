@@ -1,4 +1,4 @@
-/* units: tests/unit/x86_fake.c vcpu/x86_64/cpuid.c vcpu/x86_64/regs.c vcpu/x86_64/event.c vcpu/x86_64/chip.c */
+/* units: tests/unit/x86_fake.c vcpu/x86_64/cpuid.c vcpu/x86_64/regs.c vcpu/x86_64/event.c */
 /* The CPUID allow-list over a CPU that has every bit: what must be hidden, forced, computed. */
 #include "tests/unit/host.h"
 #include "kernel/x86_64/regs.h"

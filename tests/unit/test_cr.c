@@ -1,4 +1,4 @@
-/* units: tests/unit/x86_fake.c vcpu/x86_64/cr.c vcpu/x86_64/cpuid.c vcpu/x86_64/regs.c vcpu/x86_64/event.c vcpu/x86_64/chip.c */
+/* units: tests/unit/x86_fake.c vcpu/x86_64/cr.c vcpu/x86_64/cpuid.c vcpu/x86_64/regs.c vcpu/x86_64/event.c */
 /* Control registers by the tables of SDM 2.5 and 4.1: what is refused changes nothing; mode switches; XCR0. */
 #include "tests/unit/host.h"
 #include "kernel/lib/errno.h"

@@ -1,4 +1,4 @@
-/* units: tests/unit/x86_fake.c vcpu/x86_64/event.c vcpu/x86_64/cpuid.c vcpu/x86_64/regs.c vcpu/x86_64/chip.c */
+/* units: tests/unit/x86_fake.c vcpu/x86_64/event.c vcpu/x86_64/cpuid.c vcpu/x86_64/regs.c */
 /* Events: the double-fault matrix, priorities, windows, shadows, delivery cut short, bounded queues. */
 #include "tests/unit/host.h"
 #include "kernel/x86_64/regs.h"

@@ -3,7 +3,7 @@
  * the VMCB and back. */
 #include "tests/unit/host.h"
 #include "kernel/x86_64/regs.h"
-#include "vcpu/x86_64/svm/internal.h"
+#include "vcpu/x86_64/svm/core.h"
 #include <string.h>
 
 struct svm_features svm_features;
@@ -11,6 +11,13 @@ static struct vmcb vmcb;
 static struct svm_vcpu svm;
 static struct vcpu v;
 static const struct vcpu_backend backend = {.regs_fetch = svm_regs_fetch};
+
+u8 svm_insn_learn(struct vcpu *vcpu, struct svm_insn *insn)
+{
+    (void)vcpu;
+    (void)insn;
+    return 0; /* no code to decode */
+}
 
 static int setup(void **state)
 {
@@ -20,6 +27,7 @@ static int setup(void **state)
     memset(&v, 0, sizeof(v));
     memset(&svm_features, 0, sizeof(svm_features));
     svm.vmcb = &vmcb;
+    svm_insn_forget(&svm);
     v.arch.hw = &svm;
     v.backend = &backend;
     return 0;
@@ -33,7 +41,7 @@ static struct x86_exit decode(u64 code, u64 info1, u64 info2)
     vmcb.control.exitcode = code;
     vmcb.control.exitinfo1 = info1;
     vmcb.control.exitinfo2 = info2;
-    svm_exit_decode(&vmcb, &xe);
+    svm_exit_decode(&v, svm_exit_row(code), &vmcb, &xe);
     assert_int_equal(xe.hw_reason, code);
     assert_int_equal(xe.detail, info2);
     return xe;

@@ -194,6 +194,15 @@ void autopsy_sentence(struct vcpu *v, enum vcpu_death death, char *why)
 
 /* --- the report -------------------------------------------------------------------------------------------------------- */
 
+/* The port, guest-physical address or call number. */
+static u64 place(const struct vcpu_past_exit *past)
+{
+    if (past->kind == VCPU_EXIT_PIO) {
+        return (u16)past->where;
+    }
+    return past->kind == VCPU_EXIT_NPF || past->kind == VCPU_EXIT_HYPERCALL ? past->where : 0;
+}
+
 static void report_exits(const struct vcpu *v, const char *vm)
 {
     u32 count = MIN(v->history_head, VCPU_HISTORY);
@@ -201,7 +210,7 @@ static void report_exits(const struct vcpu *v, const char *vm)
     for (u32 i = v->history_head - count; i != v->history_head; i++) {
         const struct vcpu_past_exit *past = &v->history[i % VCPU_HISTORY];
         log_event("vm=%s ev=autopsy exit=%s rip=0x%llx where=0x%llx", vm, vcpu_exit_name((enum vcpu_exit_kind)past->kind),
-                  LLX(past->pc), LLX(past->where));
+                  LLX(past->pc), LLX(place(past)));
     }
 }
 

@@ -172,19 +172,22 @@ int x86_cr8_write(struct vcpu *v, u64 value)
     return 0;
 }
 
-int x86_efer_write(struct vcpu *v, u64 value)
+static int efer_change(struct vcpu *v, u64 value, u64 changed)
 {
     struct paging p = current(x86_regs(v, X86_G_CR));
-    u64 changed = (value ^ p.efer) & ~EFER_LMA; /* read-only: a write cannot change it */
 
-    if (changed == 0) {
-        return 0; /* what is set was allowed */
-    }
     if ((value & ~(x86_efer_allowed() | EFER_LMA)) != 0 || ((changed & EFER_LME) != 0 && (p.cr0 & CR0_PG) != 0)) {
         return -E_GUEST;
     }
     p.efer ^= changed;
     return commit(v, &p, false, (changed & EFER_NXE) != 0);
+}
+
+int x86_efer_write(struct vcpu *v, u64 value)
+{
+    u64 changed = (value ^ x86_regs(v, X86_G_CR)->efer) & ~EFER_LMA; /* read-only: a write cannot change it */
+
+    return changed == 0 ? 0 : efer_change(v, value, changed); /* what is set was allowed */
 }
 
 /* SDM Vol. 1 13.3 "Enabling the XSAVE Feature Set"; Vol. 2 XSETBV. */

@@ -1,7 +1,7 @@
 /* One instruction in software: fetch, decode, open operands (all faults happen here), execute, store, advance. */
 #include "kernel/lib/errno.h"
 #include "kernel/x86_64/regs.h"
-#include "vcpu/x86_64/emulate.h"
+#include "vcpu/x86_64/emulate_short.h"
 
 enum { MOVBE_LOAD = 0xF0, MOVBE_STORE = 0xF1, OP_MOVSXD = 0x63, OP_MOVNTI = 0xC3, OP_GROUP15 = 0xAE };
 
@@ -120,6 +120,7 @@ static int fetch_failed(struct x86_emu *e, size_t have, int error)
 static int emulate_one(struct x86_emu *e)
 {
     u8 bytes[X86_INSN_MAX];
+    u64 rip = e->a->rip;
     size_t have = x86_fetch_insn(e->v, bytes);
     u8 code_bits = x86_code_bits(e->v);
     int rc = x86_decode(bytes, have, code_bits, &e->in);
@@ -132,7 +133,11 @@ static int emulate_one(struct x86_emu *e)
     if (e->op == NULL) {
         return -E_NOSYS;
     }
-    return execute(e);
+    rc = execute(e);
+    if (rc == 0) {
+        x86_moves_learn(e, rip, bytes);
+    }
+    return rc;
 }
 
 /* Was the access that failed part of an event's delivery, not of the instruction at the PC? An interrupt may also be kept
@@ -142,6 +147,16 @@ static bool delivers_event(const struct vcpu_arch *a)
     bool open = (a->rflags & RFLAGS_IF) != 0 && (a->blocking & (X86_BLOCK_STI | X86_BLOCK_MOVSS)) == 0;
 
     return a->reinject && (a->interrupted_type != VCPU_EVENT_IRQ || open);
+}
+
+int vcpu_emulate_access(struct vcpu *v, const struct vcpu_exit *exit)
+{
+    bool memory = (exit->npf.flags & NPF_PRESENT) != 0;
+
+    if (!memory && x86_moves_execute(v, exit->npf.gpa, (exit->npf.flags & NPF_WRITE) != 0)) {
+        return 0;
+    }
+    return vcpu_emulate(v);
 }
 
 int vcpu_emulate(struct vcpu *v)

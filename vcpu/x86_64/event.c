@@ -75,7 +75,8 @@ static void queue_exception(struct vcpu *v, u8 vector, bool has_error, u32 error
         error = 0;
     }
     if (vector == VECTOR_PF) {
-        a->cr2 = cr2;
+        x86_regs(v, X86_G_CR)->cr2 = cr2;
+        x86_regs_changed(v, X86_G_CR);
     }
     a->exception = (struct x86_pending_exception){true, vector, has_error, error, cr2};
     a->event_work = true;
@@ -83,7 +84,7 @@ static void queue_exception(struct vcpu *v, u8 vector, bool has_error, u32 error
 
 void x86_raise(struct vcpu *v, u8 vector, bool has_error, u32 error)
 {
-    queue_exception(v, vector, has_error, error, v->arch.cr2);
+    queue_exception(v, vector, has_error, error, vector == VECTOR_PF ? x86_regs(v, X86_G_CR)->cr2 : 0);
 }
 
 void x86_raise_gp(struct vcpu *v)
@@ -238,6 +239,7 @@ bool x86_deliver_events(struct vcpu *v, struct vcpu_exit *exit)
     if (a->triple_fault) {
         a->triple_fault = false;
         exit->kind = VCPU_EXIT_SHUTDOWN;
+        exit->answered = false;
         exit->insn_len = 0;
         exit->shutdown.reason = VCPU_SHUTDOWN_TRIPLE_FAULT;
         return false;
@@ -250,6 +252,15 @@ bool x86_deliver_events(struct vcpu *v, struct vcpu_exit *exit)
         v->backend->event_window(v, windows);
     }
     return true;
+}
+
+bool x86_goes_on_after_work(struct vcpu *v, struct vcpu_exit *exit)
+{
+    if (vcpu_must_leave(v)) {
+        return false;
+    }
+    vcpu_count(v, exit->kind);
+    return x86_deliver_events(v, exit);
 }
 
 bool isa_vcpu_event_waits(struct vcpu *v)

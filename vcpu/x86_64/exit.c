@@ -103,7 +103,7 @@ static void exit_io(struct vcpu *v, const struct x86_exit *xe, struct vcpu_exit 
     exit->pio.size = xe->io.size;
     exit->pio.write = xe->io.write;
     exit->pio.string = xe->io.string;
-    exit->pio.value = v->arch.gpr[X86_RAX] & (~0ULL >> (64 - 8U * xe->io.size));
+    exit->pio.value = v->arch.gpr[X86_RAX]; /* bits above size do not count */
     if (!xe->io.string) { /* else vcpu_emulate() knows */
         exit->insn_len = xe->io.next_rip != 0 && len - 1 < INSN_LEN_MAX ? (u8)len : x86_exit_len(v, xe);
     }
@@ -117,18 +117,23 @@ static void exit_npf(struct vcpu *v, const struct x86_exit *xe, struct vcpu_exit
     exit->npf.flags = xe->npf.flags;
 }
 
-/* The call is over when vcpu_finish() has advanced. */
+/* The VM may have the answer at hand. Else the call is over when vcpu_finish() has advanced. */
 static void exit_hypercall(struct vcpu *v, const struct x86_exit *xe, struct vcpu_exit *exit)
 {
     u64 number = v->arch.gpr[X86_RAX];
 
+    exit->kind = VCPU_EXIT_HYPERCALL;
+    if (!xe->call.user && xe->insn_len != 0 && v->config.answer != NULL && v->config.answer(v, number, &v->arch.gpr[X86_RAX])) {
+        exit->answered = true;
+        x86_advance(v, xe->insn_len);
+        return;
+    }
     if (number > LOW_HALF && x86_code_bits(v) != 64) {
         number &= LOW_HALF;
     }
-    exit->kind = VCPU_EXIT_HYPERCALL;
     exit->insn_len = x86_exit_len(v, xe);
     exit->hypercall.number = number;
-    exit->hypercall.user = x86_cpl(v) != 0;
+    exit->hypercall.user = xe->call.user;
 }
 
 static void exit_hlt(struct vcpu *v, const struct x86_exit *xe, struct vcpu_exit *exit)
@@ -148,7 +153,7 @@ static void exit_pause(struct vcpu *v, const struct x86_exit *xe, struct vcpu_ex
 
 /* --- the table -------------------------------------------------------------------------------------------------- */
 
-static x86_exit_handler *const handlers[X86_EXIT_CODES] = {
+x86_exit_handler *const x86_exit_handlers[X86_EXIT_CODES] = {
     [X86_EXIT_INTR] = exit_kicked,
     [X86_EXIT_NMI] = exit_kicked,
     [X86_EXIT_EXCEPTION] = exit_exception,
@@ -184,10 +189,3 @@ static x86_exit_handler *const handlers[X86_EXIT_CODES] = {
     [X86_EXIT_ENTRY_FAILED] = exit_entry_failed,
     [X86_EXIT_UNKNOWN] = exit_unknown,
 };
-
-void x86_exit_handle(struct vcpu *v, const struct x86_exit *xe, struct vcpu_exit *exit)
-{
-    exit->kind = VCPU_EXIT_NONE;
-    exit->insn_len = 0;
-    handlers[xe->code](v, xe, exit);
-}

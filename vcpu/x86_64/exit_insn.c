@@ -12,7 +12,7 @@
 #define DR7_WRITABLE (GENMASK(31, 16) | DR7_GD | GENMASK(9, 0))
 
 /* After an instruction that the policy took (0) or refused (-E_GUEST: #GP). */
-static void end(struct vcpu *v, const struct x86_exit *xe, int error)
+static inline void end(struct vcpu *v, const struct x86_exit *xe, int error)
 {
     if (error != 0) {
         x86_raise_gp(v);
@@ -65,10 +65,20 @@ void x86_exit_cpuid(struct vcpu *v, const struct x86_exit *xe, struct vcpu_exit 
     x86_advance(v, xe->insn_len);
 }
 
-void x86_exit_rdmsr(struct vcpu *v, const struct x86_exit *xe, struct vcpu_exit *exit)
+/* The interrupt chip's registers are what a busy guest reads and writes: they go past the table. */
+static inline bool is_chip(u32 msr)
 {
+    if (msr - MSR_IA32_X2APIC_FIRST <= MSR_IA32_X2APIC_LAST - MSR_IA32_X2APIC_FIRST) {
+        return true;
+    }
+    return msr == MSR_IA32_TSC_DEADLINE || msr == MSR_IA32_APIC_BASE;
+}
+
+NO_STACK_GUARD void x86_exit_rdmsr(struct vcpu *v, const struct x86_exit *xe, struct vcpu_exit *exit)
+{
+    u32 msr = (u32)v->arch.gpr[X86_RCX];
     u64 value = 0;
-    int error = x86_msr_read(v, (u32)v->arch.gpr[X86_RCX], &value);
+    int error = is_chip(msr) ? x86_chip_sysreg(v, msr, false, &value) : x86_msr_read(v, msr, &value);
 
     (void)exit;
     if (error == 0) {
@@ -77,10 +87,17 @@ void x86_exit_rdmsr(struct vcpu *v, const struct x86_exit *xe, struct vcpu_exit 
     end(v, xe, error);
 }
 
-void x86_exit_wrmsr(struct vcpu *v, const struct x86_exit *xe, struct vcpu_exit *exit)
+NO_STACK_GUARD void x86_exit_wrmsr(struct vcpu *v, const struct x86_exit *xe, struct vcpu_exit *exit)
 {
+    u32 msr = (u32)v->arch.gpr[X86_RCX];
+    u64 value = get_edx_eax(v);
+
     (void)exit;
-    end(v, xe, x86_msr_write(v, (u32)v->arch.gpr[X86_RCX], get_edx_eax(v)));
+    if (is_chip(msr)) {
+        end(v, xe, x86_chip_sysreg(v, msr, true, &value));
+    } else {
+        end(v, xe, msr == MSR_IA32_EFER ? x86_efer_write(v, value) : x86_msr_write(v, msr, value));
+    }
 }
 
 /* CPL and CR4.OSXSAVE come before the exit on Intel, not everywhere. */
@@ -105,7 +122,10 @@ static int cr_write(struct vcpu *v, u8 cr, u64 value)
     case 3: return x86_cr3_write(v, value);
     case 4: return x86_cr4_write(v, value);
     case 8: return x86_cr8_write(v, value);
-    default: v->arch.cr2 = value; return 0;
+    default:
+        x86_regs(v, X86_G_CR)->cr2 = value;
+        x86_regs_changed(v, X86_G_CR);
+        return 0;
     }
 }
 

@@ -2,8 +2,6 @@
 #pragma once
 #include "vcpu/x86_64/x86.h"
 
-typedef void x86_exit_handler(struct vcpu *v, const struct x86_exit *xe, struct vcpu_exit *exit);
-
 /* The instruction's length: the hardware's, or decoded. */
 static inline u8 x86_exit_len(struct vcpu *v, const struct x86_exit *xe)
 {

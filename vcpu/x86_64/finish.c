@@ -7,17 +7,11 @@
 /* IN to AL or AX leaves the rest of RAX; to EAX it clears the upper half (SDM Vol. 1 3.4.1.1). */
 static void finish_in(struct vcpu *v, const struct vcpu_exit *exit)
 {
+    static const struct { u64 kept, got; } masks[] = {
+        [1] = {~GENMASK(7, 0), GENMASK(7, 0)}, [2] = {~GENMASK(15, 0), GENMASK(15, 0)}, [4] = {0, GENMASK(31, 0)}};
     u64 *rax = &v->arch.gpr[X86_RAX];
-    u64 mask = ~0ULL >> (64 - 8U * exit->pio.size);
-    u64 kept = exit->pio.size == 4 ? 0 : *rax & ~mask;
 
-    *rax = kept | (exit->pio.value & mask);
-}
-
-/* Only 64-bit code has a whole RAX. Out of line: results are small. */
-static __attribute__((noinline)) u64 wide_result(struct vcpu *v, u64 result)
-{
-    return x86_code_bits(v) == 64 ? result : result & LOW_HALF;
+    *rax = (*rax & masks[exit->pio.size].kept) | (exit->pio.value & masks[exit->pio.size].got);
 }
 
 u64 vcpu_hypercall_arg(struct vcpu *v, const struct vcpu_exit *exit, u32 index)
@@ -33,18 +27,35 @@ u64 vcpu_hypercall_arg(struct vcpu *v, const struct vcpu_exit *exit, u32 index)
     return x86_code_bits(v) == 64 ? value : value & LOW_HALF;
 }
 
-void vcpu_finish(struct vcpu *v, struct vcpu_exit *exit)
+static inline void advance(struct vcpu *v, struct vcpu_exit *exit)
 {
     u8 len = exit->insn_len;
 
-    if (exit->kind == VCPU_EXIT_HYPERCALL) {
-        u64 result = exit->hypercall.result;
-        v->arch.gpr[X86_RAX] = result <= LOW_HALF ? result : wide_result(v, result);
-    } else if (exit->kind == VCPU_EXIT_PIO && !exit->pio.write && !exit->pio.string) {
-        finish_in(v, exit);
-    }
     if (len != 0) {
         exit->insn_len = 0;
         x86_advance(v, len);
     }
+}
+
+/* Only 64-bit code has a whole RAX. Out of line: results are small. */
+static __attribute__((noinline)) void finish_wide_call(struct vcpu *v, struct vcpu_exit *exit)
+{
+    u64 result = exit->hypercall.result;
+
+    v->arch.gpr[X86_RAX] = x86_code_bits(v) == 64 ? result : result & LOW_HALF;
+    advance(v, exit);
+}
+
+void vcpu_finish(struct vcpu *v, struct vcpu_exit *exit)
+{
+    if (exit->kind == VCPU_EXIT_HYPERCALL) {
+        if (exit->hypercall.result > LOW_HALF) {
+            finish_wide_call(v, exit);
+            return;
+        }
+        v->arch.gpr[X86_RAX] = exit->hypercall.result;
+    } else if (exit->kind == VCPU_EXIT_PIO && !exit->pio.write && !exit->pio.string) {
+        finish_in(v, exit);
+    }
+    advance(v, exit);
 }

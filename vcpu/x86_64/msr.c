@@ -276,7 +276,7 @@ static bool vendor_matches(u8 vendor)
 }
 
 /* The row that msr may be in, by binary search. */
-static u32 search(u32 msr)
+static __attribute__((noinline)) u32 search(u32 msr)
 {
     u32 low = 0, high = ARRAY_SIZE(rows) - 1;
 
@@ -291,7 +291,7 @@ static u32 search(u32 msr)
     return low;
 }
 
-static bool row_has(const struct msr_row *row, u32 msr)
+static inline bool row_has(const struct msr_row *row, u32 msr)
 {
     return msr - row->first <= row->last - row->first;
 }
@@ -301,7 +301,7 @@ static bool row_has(const struct msr_row *row, u32 msr)
 static u8 hints[HINTS];
 _Static_assert(ARRAY_SIZE(rows) <= UINT8_MAX, "a hint is a row's number");
 
-static const struct msr_row *find(u32 msr)
+static inline const struct msr_row *find(u32 msr)
 {
     u8 *hint = &hints[msr % HINTS];
     const struct msr_row *row = &rows[READ_ONCE(*hint)];

@@ -47,28 +47,14 @@ static void single_step(struct vcpu *v)
     x86_raise(v, VECTOR_DB, false, 0);
 }
 
-/* Out of line: x86_advance() is frequent, and this is not. */
-static __attribute__((noinline)) void advance_rare(struct vcpu *v, u64 old)
+void x86_advance_rare(struct vcpu *v, u64 old)
 {
     if (((v->arch.rip ^ old) & ~(u64)LIMIT_64K) != 0) {
         truncate_rip(v);
     }
+    v->arch.rflags &= ~RFLAGS_RF;
     if ((v->arch.rflags & RFLAGS_TF) != 0) {
         single_step(v);
-    }
-}
-
-void x86_advance(struct vcpu *v, u8 len)
-{
-    struct vcpu_arch *a = &v->arch; /* CORE is valid after every exit */
-    u64 old = a->rip;
-
-    a->rip = old + len;
-    a->rflags &= ~RFLAGS_RF;
-    a->blocking &= ~(X86_BLOCK_STI | X86_BLOCK_MOVSS);
-    a->dirty |= X86_G_CORE;
-    if ((((a->rip ^ old) & ~(u64)LIMIT_64K) | (a->rflags & RFLAGS_TF)) != 0) {
-        advance_rare(v, old);
     }
 }
 
@@ -90,6 +76,7 @@ static void reset_segments(struct vcpu_arch *a)
 void x86_reset_regs(struct vcpu *v)
 {
     void *fpu = v->arch.fpu, *hw = v->arch.hw;
+    struct x86_moves *moves = v->arch.moves;
     hpa_t fpu_pa = v->arch.fpu_pa;
     u64 tsc_offset = v->arch.tsc_offset, tsc_adjust = v->arch.tsc_adjust;
     struct vcpu_arch *a = &v->arch;
@@ -98,6 +85,7 @@ void x86_reset_regs(struct vcpu *v)
     a->fpu = fpu;
     a->fpu_pa = fpu_pa;
     a->hw = hw;
+    a->moves = moves;
     a->tsc_offset = tsc_offset;
     a->tsc_adjust = tsc_adjust;
     a->rip = RESET_IP;

@@ -1,9 +1,12 @@
 /* What both backends share: the decoded hardware exit, and the policy code that ends it. A backend's run() fills a
  * struct x86_exit and returns through x86_exit_handle(). Policy (CPUID, MSR, CR, XCR0) is const data behind this. */
 #pragma once
+#include "kernel/lib/errno.h"
+#include "kernel/x86_64/regs.h"
 #include "vcpu/vcpu.h"
 
 #define X86_EXIT_LIST(X)                                                                                               \
+    X(UNKNOWN)      /* 0: what a backend's table does not list */                                                      \
     X(INTR)         /* host interrupt: ends as KICKED */                                                               \
     X(NMI)          /* host NMI, already delivered to the host by the backend */                                       \
     X(EXCEPTION)    /* exception.*: only those the backend intercepts (#DB/#AC loops, #UD none, #MC) */                \
@@ -22,7 +25,7 @@
     X(INIT) X(SIPI)                                                                                                    \
     X(TIMER)        /* preemption timer: as INTR */                                                                    \
     X(NOTHING)      /* the backend repaired something itself: enter again */                                           \
-    X(ENTRY_FAILED) X(UNKNOWN)
+    X(ENTRY_FAILED)
 
 enum x86_exit_code {
 #define X86_EXIT_ENUM(name) X86_EXIT_##name,
@@ -42,6 +45,7 @@ struct x86_exit {
         struct { u8 dr; bool decoded, write; u8 gpr; } dr;
         struct { u16 port; u8 size; bool write, string, rep; u64 next_rip; /* 0 = use insn_len */ } io;
         struct { gpa_t gpa; u32 flags; /* NPF_* */ } npf;
+        struct { bool user; /* CPL 1 to 3 */ } call;
         struct { u16 selector; u8 source; /* 0 CALL 1 IRET 2 JMP 3 gate */ bool has_error; u32 error; } task;
     };
 };
@@ -65,9 +69,22 @@ static inline void x86_regs_changed(struct vcpu *v, u32 groups)
     v->arch.dirty |= groups;
 }
 
+/* What seldom is: a carry out of 16 bits, RF, the trap of TF. old: RIP before. */
+void x86_advance_rare(struct vcpu *v, u64 old);
 /* The ONE place where the PC moves: adds len to RIP (truncated to 32 or 16 bits outside 64-bit code), clears the
  * interrupt shadow and RFLAGS.RF. */
-void x86_advance(struct vcpu *v, u8 len);
+static inline void x86_advance(struct vcpu *v, u8 len)
+{
+    struct vcpu_arch *a = &v->arch; /* CORE is valid after every exit */
+    u64 old = a->rip;
+
+    a->rip = old + len;
+    a->blocking &= ~(X86_BLOCK_STI | X86_BLOCK_MOVSS);
+    a->dirty |= X86_G_CORE;
+    if ((((a->rip ^ old) & ~GENMASK(15, 0)) | (a->rflags & (RFLAGS_TF | RFLAGS_RF))) != 0) {
+        x86_advance_rare(v, old);
+    }
+}
 
 /* --- around an entry: called by both backends' run() ------------------------------------------------------------- */
 
@@ -89,8 +106,33 @@ MUST_CHECK static inline bool x86_before_entry(struct vcpu *v, struct vcpu_exit 
  * by the double-fault rules when the exit itself leads to an exception. */
 void x86_event_interrupted(struct vcpu *v, const struct vcpu_event *event);
 
+typedef void x86_exit_handler(struct vcpu *v, const struct x86_exit *xe, struct vcpu_exit *exit);
+extern x86_exit_handler *const x86_exit_handlers[X86_EXIT_CODES];
 /* Dispatch by code through one table. Fills *exit (kind NONE when the guest can go on). */
-void x86_exit_handle(struct vcpu *v, const struct x86_exit *xe, struct vcpu_exit *exit);
+static inline void x86_exit_handle(struct vcpu *v, const struct x86_exit *xe, struct vcpu_exit *exit)
+{
+    exit->kind = VCPU_EXIT_NONE;
+    exit->insn_len = 0;
+    exit->answered = false;
+    x86_exit_handlers[xe->code](v, xe, exit);
+}
+/* May run() enter again at once after what x86_exit_handle() filled? If so the exit has been counted, and what
+ * x86_before_entry() does has been done. */
+bool x86_goes_on_after_work(struct vcpu *v, struct vcpu_exit *exit);
+static inline bool x86_goes_on(struct vcpu *v, struct vcpu_exit *exit)
+{
+    const struct vcpu_arch *a = &v->arch;
+
+    if (exit->kind != VCPU_EXIT_NONE && !exit->answered) {
+        return false;
+    }
+    u32 work = (READ_ONCE(v->requests) & (X86_WORK_REQUESTS | VCPU_REQ_STOP)) | a->event_work | READ_ONCE(percpu()->resched);
+    if (work != 0 || a->s2_generation != READ_ONCE(v->config.stage2->generation)) {
+        return x86_goes_on_after_work(v, exit);
+    }
+    vcpu_count(v, exit->kind);
+    return true;
+}
 
 /* --- events ----------------------------------------------------------------------------------------------------- */
 
@@ -114,7 +156,13 @@ MUST_CHECK int x86_msr_write(struct vcpu *v, u32 msr, u64 value);
 bool x86_msr_passthrough(u32 msr, bool write);
 
 /* A register of the interrupt chip: 0, or -E_GUEST (#GP), also when there is no chip or no such register. */
-MUST_CHECK int x86_chip_sysreg(struct vcpu *v, u32 reg, bool write, u64 *value);
+MUST_CHECK static inline int x86_chip_sysreg(struct vcpu *v, u32 reg, bool write, u64 *value)
+{
+    const struct irqchip_ops *chip = v->config.chip_ops;
+    bool has = chip != NULL && chip->sysreg != NULL;
+
+    return has && chip->sysreg(v->config.chip, v, reg, write, value) == 0 ? 0 : -E_GUEST;
+}
 /* CR8: the chip's priority register, or v->arch.cr8 where there is none. */
 u64 x86_cr8_read(struct vcpu *v);
 
@@ -145,7 +193,7 @@ void x86_fpu_fini(struct vcpu *v);
 void x86_fpu_reset(struct vcpu *v); /* contents to the initial state; not loaded */
 /* Called by load()/unload() of both backends, IRQs off: XSAVE state, XCR0, DR0-3, DR6, TSC_AUX. A backend whose control
  * block holds DR6 keeps it in group X86_G_DR and sets v->arch.dr6 itself after x86_state_unload(). CR2 is not switched
- * here: run() puts v->arch.cr2 into the CPU or the control block before the entry and reads it back after the exit. */
+ * here: it is the control block's, or run() puts v->arch.cr2 into the CPU and reads it back. */
 void x86_state_load(struct vcpu *v);
 void x86_state_unload(struct vcpu *v);
 

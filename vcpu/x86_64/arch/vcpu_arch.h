@@ -24,7 +24,7 @@ struct x86_dtr {
 #define X86_G_CORE BIT32(0) /* rip, rflags, gpr[RSP], interruptibility */
 #define X86_G_SEG BIT32(1)  /* seg[], cpl */
 #define X86_G_DT BIT32(2)   /* gdtr, idtr */
-#define X86_G_CR BIT32(3)   /* cr0, cr3, cr4, efer, pat */
+#define X86_G_CR BIT32(3)   /* cr0, cr2, cr3, cr4, efer, pat */
 #define X86_G_DR BIT32(4)   /* dr7 (dr0-3 and dr6 are switched by the shared code) */
 #define X86_G_SYS BIT32(5)  /* sysenter_*, star, lstar, cstar, sfmask, kernel_gs_base */
 /* cpl and code_bits, a cheap way to what most exits want of CR and SEG. Never dirty, not in ALL: x86_cpl() and
@@ -44,6 +44,8 @@ struct x86_pending_exception {
     u64 cr2; /* loaded on delivery of #PF */
 };
 
+struct x86_moves;
+
 /* Records of KVM's paravirtual interface that the guest has asked for: its MSRs. Gone with a reset. */
 struct x86_pv {
     u64 clock, wall, steal, eoi;
@@ -55,7 +57,7 @@ struct x86_pv {
 struct vcpu_arch {
     u64 gpr[X86_GPRS]; /* first: the entry stubs index it */
     u64 rip, rflags;
-    u64 cr2; /* valid after every exit, written with every entry */
+    u64 cr2; /* group CR */
     u32 blocking; /* X86_BLOCK_* */
     u32 valid;    /* groups that v->arch holds as hardware does */
     u32 dirty;    /* groups to be written before the next entry; dirty implies valid */
@@ -89,7 +91,14 @@ struct vcpu_arch {
     u32 warned_msrs;     /* how many of warned_list are used: one log line per MSR, and no more than the list holds */
     u32 warned_list[16];
     void *hw;         /* the backend's own structure */
+    struct x86_moves *moves; /* what the emulator remembers */
 };
+
+/* The PC. */
+static inline u64 vcpu_arch_pc(const struct vcpu_arch *arch)
+{
+    return arch->rip;
+}
 
 /* How a vCPU starts. Neutral code passes it through from loader to vcpu_set_entry(). */
 enum x86_entry_mode { X86_ENTRY_REAL, X86_ENTRY_PROT, X86_ENTRY_LONG };

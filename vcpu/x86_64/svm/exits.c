@@ -13,43 +13,14 @@
 #define EXIT_WRITE BIT(4)
 #define EXIT_NPF 0x400U
 #define EXIT_INVALID 0xFFFFFFFFU /* the low half: QEMU leaves the high one zero */
-#define INSN_LEN_MAX 15U
-
-struct exit_kind {
-    const char *name; /* NULL: no such exit code */
-    enum x86_exit_code code;
-};
-
-static const struct exit_kind exit_kinds[] = {
-    [EXIT_CR_FIRST ... EXIT_CR_LAST] = {"CR", X86_EXIT_CR},
-    [EXIT_DR_FIRST ... EXIT_DR_LAST] = {"DR", X86_EXIT_DR},
-    [EXIT_EXCP_FIRST ... EXIT_EXCP_LAST] = {"EXCP", X86_EXIT_EXCEPTION},
-#define SVM_EXIT(name, code, x86) [code] = {#name, X86_EXIT_##x86},
+#define SVM_EXIT(name, code, x86, decode, facts) _Static_assert((code) < SVM_EXIT_ROWS, #name);
 #include "vcpu/x86_64/svm/exits.def"
 #undef SVM_EXIT
-};
-static const struct exit_kind exit_npf = {"NPF", X86_EXIT_NPF};
-static const struct exit_kind exit_unknown = {"?", X86_EXIT_UNKNOWN};
-static const struct exit_kind exit_invalid = {"INVALID", X86_EXIT_ENTRY_FAILED};
 
-static const struct exit_kind *kind_of(u64 exitcode)
+static void decode_cr(const struct vmcb *vmcb, struct x86_exit *xe)
 {
-    if (exitcode < ARRAY_SIZE(exit_kinds) && exit_kinds[exitcode].name != NULL) {
-        return &exit_kinds[exitcode];
-    }
-    if (exitcode == EXIT_NPF) {
-        return &exit_npf;
-    }
-    return (u32)exitcode == EXIT_INVALID ? &exit_invalid : &exit_unknown;
-}
+    const struct vmcb_control *control = &vmcb->control;
 
-const char *svm_exit_name(u64 exitcode)
-{
-    return kind_of(exitcode)->name;
-}
-
-static void decode_cr(const struct vmcb_control *control, struct x86_exit *xe)
-{
     xe->cr.cr = (u8)(control->exitcode & EXIT_REGISTER_MASK);
     xe->cr.write = (control->exitcode & EXIT_WRITE) != 0;
     xe->cr.decoded = svm_has(SVM_FEATURE_DECODE_ASSISTS) && (control->exitinfo1 & VMCB_INFO1_CR_DECODED) != 0;
@@ -58,16 +29,19 @@ static void decode_cr(const struct vmcb_control *control, struct x86_exit *xe)
     xe->cr.lmsw = 0;
 }
 
-static void decode_dr(const struct vmcb_control *control, struct x86_exit *xe)
+static void decode_dr(const struct vmcb *vmcb, struct x86_exit *xe)
 {
+    const struct vmcb_control *control = &vmcb->control;
+
     xe->dr.dr = (u8)(control->exitcode & EXIT_REGISTER_MASK);
     xe->dr.write = (control->exitcode & EXIT_WRITE) != 0;
     xe->dr.decoded = svm_has(SVM_FEATURE_DECODE_ASSISTS);
     xe->dr.gpr = (u8)FIELD_GET(VMCB_INFO1_CR_GPR_MASK, control->exitinfo1);
 }
 
-static void decode_exception(const struct vmcb_control *control, struct x86_exit *xe)
+static void decode_exception(const struct vmcb *vmcb, struct x86_exit *xe)
 {
+    const struct vmcb_control *control = &vmcb->control;
     u8 vector = (u8)(control->exitcode - EXIT_EXCP_FIRST);
 
     xe->insn_len = 0;
@@ -79,8 +53,10 @@ static void decode_exception(const struct vmcb_control *control, struct x86_exit
     xe->exception.cr2 = control->exitinfo2;
 }
 
-static void decode_io(const struct vmcb_control *control, struct x86_exit *xe)
+static void decode_io(const struct vmcb *vmcb, struct x86_exit *xe)
 {
+    const struct vmcb_control *control = &vmcb->control;
+
     xe->io.port = (u16)FIELD_GET(VMCB_INFO1_IO_PORT_MASK, control->exitinfo1);
     xe->io.size = (u8)FIELD_GET(VMCB_INFO1_IO_SIZE_MASK, control->exitinfo1);
     xe->io.write = (control->exitinfo1 & VMCB_INFO1_IO_TYPE_IN) == 0;
@@ -89,15 +65,14 @@ static void decode_io(const struct vmcb_control *control, struct x86_exit *xe)
     xe->io.next_rip = control->exitinfo2;
 }
 
-static void decode_msr(const struct vmcb_control *control, struct x86_exit *xe)
+static void decode_call(const struct vmcb *vmcb, struct x86_exit *xe)
 {
-    if ((control->exitinfo1 & VMCB_INFO1_MSR_WRITE) != 0) {
-        xe->code = X86_EXIT_MSR_WRITE;
-    }
+    xe->call.user = vmcb->save.cpl != 0;
 }
 
-static void decode_npf(const struct vmcb_control *control, struct x86_exit *xe)
+static void decode_npf(const struct vmcb *vmcb, struct x86_exit *xe)
 {
+    const struct vmcb_control *control = &vmcb->control;
     u64 info = control->exitinfo1;
     u32 flags = (info & VMCB_INFO1_NPF_RW) != 0 ? NPF_WRITE : (info & VMCB_INFO1_NPF_ID) != 0 ? NPF_EXEC : NPF_READ;
 
@@ -112,8 +87,9 @@ static void decode_npf(const struct vmcb_control *control, struct x86_exit *xe)
     xe->npf.flags = flags;
 }
 
-static void decode_task(const struct vmcb_control *control, struct x86_exit *xe)
+static void decode_task(const struct vmcb *vmcb, struct x86_exit *xe)
 {
+    const struct vmcb_control *control = &vmcb->control;
     u64 info = control->exitinfo2;
     bool gate = (control->exitintinfo & VMCB_EVENT_V) != 0;
 
@@ -123,34 +99,44 @@ static void decode_task(const struct vmcb_control *control, struct x86_exit *xe)
     xe->task.error = (u32)FIELD_GET(VMCB_INFO2_TASK_ERRORCODE_MASK, info);
 }
 
-static void (*const decoders[X86_EXIT_CODES])(const struct vmcb_control *control, struct x86_exit *xe) = {
-    [X86_EXIT_CR] = decode_cr,
-    [X86_EXIT_DR] = decode_dr,
-    [X86_EXIT_EXCEPTION] = decode_exception,
-    [X86_EXIT_IO] = decode_io,
-    [X86_EXIT_MSR_READ] = decode_msr,
-    [X86_EXIT_NPF] = decode_npf,
-    [X86_EXIT_TASK_SWITCH] = decode_task,
+#define LENGTH SVM_EXIT_LENGTH
+#define DIRECTION SVM_EXIT_DIRECTION
+_Static_assert((int)X86_EXIT_MSR_WRITE == (int)X86_EXIT_MSR_READ + 1, "DIRECTION");
+_Static_assert(SVM_EXIT_DIRECTION == VMCB_INFO1_MSR_WRITE, "DIRECTION is what it selects of EXITINFO1");
+const struct svm_exit_row svm_exit_rows[SVM_EXIT_ROWS] = {
+    [EXIT_CR_FIRST ... EXIT_CR_LAST] = {decode_cr, X86_EXIT_CR, 0},
+    [EXIT_DR_FIRST ... EXIT_DR_LAST] = {decode_dr, X86_EXIT_DR, 0},
+    [EXIT_EXCP_FIRST ... EXIT_EXCP_LAST] = {decode_exception, X86_EXIT_EXCEPTION, 0},
+#define SVM_EXIT(name, code, x86, decode, facts) [code] = {(decode), X86_EXIT_##x86, (facts)},
+#include "vcpu/x86_64/svm/exits.def"
+#undef SVM_EXIT
 };
 
-/* Next RIP, where the CPU offers it, is zero for exits that are no instruction's. */
-static u8 insn_len(const struct vmcb *vmcb)
-{
-    u64 len = vmcb->control.nrip - vmcb->save.rip;
+static const char *const names[SVM_EXIT_ROWS] = {
+    [EXIT_CR_FIRST ... EXIT_CR_LAST] = "CR",
+    [EXIT_DR_FIRST ... EXIT_DR_LAST] = "DR",
+    [EXIT_EXCP_FIRST ... EXIT_EXCP_LAST] = "EXCP",
+#define SVM_EXIT(name, code, x86, decode, facts) [code] = #name,
+#include "vcpu/x86_64/svm/exits.def"
+#undef SVM_EXIT
+};
 
-    return svm_has(SVM_FEATURE_NRIPS) && len <= INSN_LEN_MAX ? (u8)len : 0;
+const struct svm_exit_row *svm_exit_row_beyond(u64 exitcode)
+{
+    static const struct svm_exit_row npf = {decode_npf, X86_EXIT_NPF, 0};
+    static const struct svm_exit_row unknown = {NULL, X86_EXIT_UNKNOWN, 0};
+    static const struct svm_exit_row invalid = {NULL, X86_EXIT_ENTRY_FAILED, 0};
+
+    if (exitcode == EXIT_NPF) {
+        return &npf;
+    }
+    return (u32)exitcode == EXIT_INVALID ? &invalid : &unknown;
 }
 
-void svm_exit_decode(const struct vmcb *vmcb, struct x86_exit *xe)
+const char *svm_exit_name(u64 exitcode)
 {
-    const struct vmcb_control *control = &vmcb->control;
-
-    xe->code = kind_of(control->exitcode)->code;
-    xe->insn_len = insn_len(vmcb);
-    xe->hw_reason = control->exitcode;
-    xe->qual = control->exitinfo1;
-    xe->detail = control->exitinfo2;
-    if (decoders[xe->code] != NULL) {
-        decoders[xe->code](control, xe);
+    if (exitcode < ARRAY_SIZE(names) && names[exitcode] != NULL) {
+        return names[exitcode];
     }
+    return exitcode == EXIT_NPF ? "NPF" : (u32)exitcode == EXIT_INVALID ? "INVALID" : "?";
 }

@@ -6,22 +6,7 @@
 #include "mm/frame.h"
 #include "mm/physmap.h"
 #include "vcpu/x86_64/decode.h"
-#include "vcpu/x86_64/svm/internal.h"
-
-
-/* What decides, beside CR3, where RIP leads and how wide code there is. */
-static u64 mode_of(const struct vmcb_save *save)
-{
-    return save->seg[VMCB_CS].attrib | (save->cr0 & CR0_PG);
-}
-
-static u64 word_at(const u8 *bytes)
-{
-    u64 word;
-
-    __builtin_memcpy(&word, bytes, sizeof(word));
-    return word;
-}
+#include "vcpu/x86_64/svm/core.h"
 
 /* Where RIP's byte lies in the host; NULL when an instruction there may cross its page. */
 static const u8 *locate(struct vcpu *v)
@@ -43,17 +28,16 @@ static void remember(struct vcpu *v, struct svm_insn *insn, const u8 *bytes, u8 
     const struct vmcb_save *save = &svm_of(v)->vmcb->save;
     const u8 *host = len <= sizeof(insn->bytes) ? locate(v) : NULL;
 
-    insn->mode = 0;
+    insn->linear = ~0ULL;
     if (host != NULL) {
         *insn = (struct svm_insn){
-            .rip = save->rip, .cr3 = save->cr3, .cs_base = save->seg[VMCB_CS].base, .mode = mode_of(save),
-            .host = host, .bytes = word_at(bytes), .mask = ~0ULL >> (64 - 8U * len), .len = len,
+            .linear = save->rip + save->seg[VMCB_CS].base, .cr3 = save->cr3,
+            .host = host, .bytes = svm_insn_word(bytes), .mask = ~0ULL >> (64 - 8U * len), .len = len,
         };
     }
 }
 
-/* Out of line, so that svm_insn_len() needs no stack frame. */
-static __attribute__((noinline)) u8 learn(struct vcpu *v, struct svm_insn *insn)
+u8 svm_insn_learn(struct vcpu *v, struct svm_insn *insn)
 {
     u8 bytes[X86_INSN_MAX] = {0};
     struct x86_insn decoded;
@@ -64,18 +48,4 @@ static __attribute__((noinline)) u8 learn(struct vcpu *v, struct svm_insn *insn)
     }
     remember(v, insn, bytes, decoded.length);
     return decoded.length;
-}
-
-u8 svm_insn_len(struct vcpu *v)
-{
-    struct svm_vcpu *svm = svm_of(v);
-    const struct vmcb_save *save = &svm->vmcb->save;
-    struct svm_insn *insn = &svm->insns[save->rip % SVM_INSNS];
-    u64 differ = (insn->rip ^ save->rip) | (insn->cr3 ^ save->cr3) | (insn->cs_base ^ save->seg[VMCB_CS].base) |
-                 (insn->mode ^ mode_of(save));
-
-    if (differ == 0 && ((word_at(insn->host) ^ insn->bytes) & insn->mask) == 0) {
-        return insn->len;
-    }
-    return learn(v, insn);
 }

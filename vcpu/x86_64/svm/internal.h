@@ -83,7 +83,7 @@ hpa_t svm_msrpm(void);
 
 /* An instruction whose length is known: insn.c. */
 struct svm_insn {
-    u64 rip, cr3, cs_base, mode; /* what it was found by; mode 0: empty, as no code runs in a segment without rights */
+    u64 linear, cr3; /* what it was found by: RIP + CS.base, ~0 = nothing here; and CR3 */
     const u8 *host;                          /* its bytes in guest memory */
     u64 bytes, mask;                         /* what they were; only the masked ones belong to it */
     u8 len;
@@ -93,7 +93,7 @@ struct svm_vcpu {
     struct vmcb *vmcb;
     u64 vmcb_pa;
     u64 host_vmcb_pa;    /* of the CPU on which the vCPU is loaded */
-    u64 asid_generation; /* 0: needs a new ASID before the next entry */
+    u64 asid_generation; /* of the CPU's; 0: needs a new ASID before the next entry */
     u32 cpu;             /* where it was loaded last */
     u32 clean;           /* what the clean field gets after an exit: 0 without the feature */
     u32 windows;         /* VCPU_WINDOW_* asked for */
@@ -113,7 +113,7 @@ static inline struct svm_vcpu *svm_of(const struct vcpu *v)
 static inline void svm_insn_forget(struct svm_vcpu *svm)
 {
     for (u32 i = 0; i < SVM_INSNS; i++) {
-        svm->insns[i].mode = 0;
+        svm->insns[i].linear = ~0ULL;
     }
 }
 
@@ -142,12 +142,22 @@ bool svm_event_interrupted(u64 exitintinfo, bool task, struct vcpu_event *event)
 void svm_nmi_before_entry(struct vcpu *v);
 bool svm_nmi_after_exit(struct vcpu *v, const struct x86_exit *xe);
 
-/* exits.c: the VMCB's exit fields as the shared code wants them. */
-void svm_exit_decode(const struct vmcb *vmcb, struct x86_exit *xe);
+/* exits.c: the VMCB's exit fields as the shared code wants them, by the table exits.def. */
+#define SVM_EXIT_DIRECTION 1U
+#define SVM_EXIT_LENGTH 2U
+#define SVM_EXIT_ROWS 0x90U
+struct svm_exit_row {
+    void (*decode)(const struct vmcb *vmcb, struct x86_exit *xe);
+    u8 code;  /* enum x86_exit_code */
+    u8 facts; /* SVM_EXIT_* */
+};
+extern const struct svm_exit_row svm_exit_rows[SVM_EXIT_ROWS];
+/* The row of an exit code beyond the table. */
+const struct svm_exit_row *svm_exit_row_beyond(u64 exitcode);
 const char *svm_exit_name(u64 exitcode);
 
-/* insn.c: length of the instruction at RIP; 0 when it cannot be decoded. After an exit. */
-u8 svm_insn_len(struct vcpu *v);
+/* insn.c: decode the instruction at RIP and remember its length in *insn; 0 when it cannot be decoded. After an exit. */
+u8 svm_insn_learn(struct vcpu *v, struct svm_insn *insn);
 
 /* run.c */
 void svm_run(struct vcpu *v, struct vcpu_exit *exit);

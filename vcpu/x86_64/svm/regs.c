@@ -1,4 +1,5 @@
 /* Register groups between v->arch and the VMCB's save area: APM Vol. 2 15.5, appendix B table B-2. */
+#include "kernel/x86_64/insn.h"
 #include "kernel/x86_64/regs.h"
 #include "vcpu/x86_64/svm/internal.h"
 
@@ -83,6 +84,10 @@ static u64 with_lma(u64 efer, u64 cr0)
 
 static void flush_cr(struct vcpu_arch *arch, struct vmcb_save *save)
 {
+    if (save->cr2 != arch->cr2) {
+        save->cr2 = arch->cr2;
+        write_cr2(arch->cr2); /* VMRUN loads it, but not in Bochs 2.7 */
+    }
     save->cr0 = arch->cr0;
     save->cr3 = arch->cr3;
     save->cr4 = arch->cr4;
@@ -94,6 +99,7 @@ static void flush_cr(struct vcpu_arch *arch, struct vmcb_save *save)
 static void fetch_cr(struct vcpu_arch *arch, struct vmcb_save *save)
 {
     arch->cr0 = save->cr0;
+    arch->cr2 = save->cr2;
     arch->cr3 = save->cr3;
     arch->cr4 = save->cr4;
     arch->efer = with_lma(save->efer, save->cr0) & ~EFER_SVME;
@@ -168,14 +174,13 @@ void svm_regs_fetch(struct vcpu *v, u32 groups)
     u32 wanted = groups & ~arch->valid;
 
     arch->valid |= groups;
-    if (wanted == X86_G_MODE) {
-        fetch_mode(arch, save);
-        return;
-    }
     if ((wanted & X86_G_CR) != 0) {
         fetch_cr(arch, save);
     }
-    if ((wanted & ~(X86_G_CORE | X86_G_CR)) != 0) {
+    if ((wanted & X86_G_MODE) != 0) {
+        fetch_mode(arch, save);
+    }
+    if ((wanted & ~(X86_G_CORE | X86_G_CR | X86_G_MODE)) != 0) {
         fetch_others(arch, save, wanted);
     }
 }

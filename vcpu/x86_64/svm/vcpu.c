@@ -68,6 +68,7 @@ static int svm_vcpu_reset(struct vcpu *v)
         .cpu = CPU_MAX,
         .clean = svm_has(SVM_FEATURE_VMCB_CLEAN) ? VMCB_CLEAN_ALL : 0,
     };
+    svm_insn_forget(svm);
     memset(svm->vmcb, 0, sizeof(*svm->vmcb));
     init_controls(v, &svm->vmcb->control);
     return 0;

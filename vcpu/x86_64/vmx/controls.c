@@ -67,10 +67,12 @@ static void write_execution(struct vcpu *v)
     vmcs_write(VMCS_PF_ERROR_MATCH, 0);
 }
 
-static void write_masks(void)
+static void write_masks(struct vmx_vcpu *hw)
 {
-    vmcs_write(VMCS_CR0_MASK, ~vmx_cr0_guest_owned());
-    vmcs_write(VMCS_CR4_MASK, ~vmx_cr4_guest_owned());
+    hw->cr0_owned = vmx_cr0_guest_owned();
+    hw->cr4_owned = vmx_cr4_guest_owned();
+    vmcs_write(VMCS_CR0_MASK, ~hw->cr0_owned);
+    vmcs_write(VMCS_CR4_MASK, ~hw->cr4_owned);
 }
 
 static void write_transitions(struct vcpu *v)
@@ -124,7 +126,7 @@ static void write_timer(struct vcpu *v)
 void vmx_controls_write(struct vcpu *v)
 {
     write_execution(v);
-    write_masks();
+    write_masks(vmx_of(v));
     write_transitions(v);
     write_guest_constants(v);
     write_timer(v);

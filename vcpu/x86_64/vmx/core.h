@@ -43,6 +43,6 @@ static inline void vmx_exit_decode(struct vcpu *v, struct vmx_vcpu *hw, u32 reas
         xe->code = (enum x86_exit_code)vmx_reasons[basic].code;
         xe->insn_len = (u8)vmcs_read(VMCS_EXIT_INSN_LENGTH);
     } else {
-        vmx_exit_details(v, reason);
+        vmx_exit_details(v, basic);
     }
 }

@@ -23,6 +23,7 @@
 #define QUAL_EPT_LINEAR BIT(7)
 #define QUAL_EPT_FINAL BIT(8) /* with LINEAR: the access itself, not the guest's page walk */
 #define QUAL_EPT_NMI_UNBLOCKED BIT(12)
+#define ACCESS_DPL_MASK GENMASK(6, 5) /* of SS: the CPL */
 #define QUAL_DB_DR6_MASK (DR6_B0 | DR6_B1 | DR6_B2 | DR6_B3 | DR6_BD | DR6_BS)
 
 enum { CR_TYPE_MOV_TO, CR_TYPE_MOV_FROM, CR_TYPE_CLTS, CR_TYPE_LMSW };
@@ -120,6 +121,12 @@ static void decode_exception(struct vcpu *v, struct x86_exit *xe)
     xe->exception.error = xe->exception.has_error ? vmcs_read32(VMCS_EXIT_INTERRUPTION_ERROR) : 0;
 }
 
+static void decode_call(struct vcpu *v, struct x86_exit *xe)
+{
+    (void)v;
+    xe->call.user = (vmcs_read32(VMCS_SEG(VMCS_GUEST_ES_ACCESS, X86_SS)) & ACCESS_DPL_MASK) != 0;
+}
+
 /* Through a gate, the event that found it is what vmx_event_vectoring() reports; the switch consumes it. */
 static void decode_task_switch(struct vcpu *v, struct x86_exit *xe)
 {
@@ -201,20 +208,19 @@ const struct vmx_reason vmx_reasons[VMX_REASONS] = {
 };
 
 static const struct vmx_reason unknown = {X86_EXIT_UNKNOWN, 0, decode_unknown};
+_Static_assert(X86_EXIT_UNKNOWN == 0, "an empty row of the table");
 
-/* An empty row of the table reads as INTR, which only the reason EXTERNAL_INTERRUPT may have. */
-_Static_assert(X86_EXIT_INTR == 0, "an empty row is told from an interrupt's by its number");
-static const struct vmx_reason *reason_of(u64 basic)
+static inline const struct vmx_reason *reason_of(u64 basic)
 {
     const struct vmx_reason *row = basic < VMX_REASONS ? &vmx_reasons[basic] : &unknown;
 
-    return row->code != X86_EXIT_INTR || basic == EXIT_REASON_EXTERNAL_INTERRUPT ? row : &unknown;
+    return row->code != X86_EXIT_UNKNOWN || row->decode != NULL ? row : &unknown;
 }
 
-void vmx_exit_details(struct vcpu *v, u32 reason)
+void vmx_exit_details(struct vcpu *v, u64 basic)
 {
     struct x86_exit *xe = &vmx_of(v)->exit;
-    const struct vmx_reason *r = reason_of(FIELD_GET(EXIT_REASON_BASIC_MASK, reason));
+    const struct vmx_reason *r = reason_of(basic);
 
     xe->code = (enum x86_exit_code)r->code;
     xe->insn_len = (r->facts & INSN) != 0 ? (u8)vmcs_read(VMCS_EXIT_INSN_LENGTH) : 0;

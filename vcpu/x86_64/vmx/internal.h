@@ -30,6 +30,7 @@ struct vmx_vcpu {
     u64 rflags, rsp; /* guest values as now in the VMCS: what did not change is not written */
     u32 blocking;
     u64 s2_generation; /* of the stage-2 tree at the last INVEPT */
+    u64 cr0_owned, cr4_owned; /* bits that the guest changes without an exit */
     u64 tsc_offset;
     bool nmi_injected;    /* with the last entry */
     u32 entry_blocking;   /* blocking at the last entry */
@@ -105,5 +106,5 @@ struct vmx_reason {
     void (*decode)(struct vcpu *v, struct x86_exit *xe);
 };
 extern const struct vmx_reason vmx_reasons[VMX_REASONS];
-/* Everything that the PLAIN rows do not have. */
-void vmx_exit_details(struct vcpu *v, u32 reason);
+/* All of the exit when its row is not just PLAIN. */
+void vmx_exit_details(struct vcpu *v, u64 basic);

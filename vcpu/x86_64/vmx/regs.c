@@ -107,8 +107,8 @@ static void flush_control(struct vcpu *v)
 static void fetch_control(struct vcpu *v)
 {
     struct vcpu_arch *arch = &v->arch;
-    u64 own0 = vmx_cr0_guest_owned();
-    u64 own4 = vmx_cr4_guest_owned();
+    u64 own0 = vmx_of(v)->cr0_owned;
+    u64 own4 = vmx_of(v)->cr4_owned;
 
     arch->cr0 = (arch->cr0 & ~own0) | (vmcs_read(VMCS_GUEST_CR0) & own0);
     arch->cr3 = vmcs_read(VMCS_GUEST_CR3);
@@ -191,19 +191,27 @@ void vmx_regs_flush(struct vcpu *v)
     }
 }
 
-void vmx_regs_fetch(struct vcpu *v, u32 groups)
+/* Out of line: most exits want CR at most. */
+static __attribute__((noinline)) void fetch_others(struct vcpu *v, u32 groups)
 {
-    v->arch.valid |= groups;
-    if (groups == X86_G_MODE) {
-        fetch_mode(v);
-        return;
-    }
-    if ((groups & X86_G_CORE) != 0) {
-        vmx_core_fetch(v, vmx_of(v));
-    }
     for (size_t i = 0; i < ARRAY_SIZE(groups_beyond_core); i++) {
         if ((groups & groups_beyond_core[i].bit) != 0) {
             groups_beyond_core[i].fetch(v);
         }
+    }
+}
+
+void vmx_regs_fetch(struct vcpu *v, u32 groups)
+{
+    v->arch.valid |= groups;
+    if (groups == X86_G_CR) {
+        fetch_control(v);
+    } else if (groups == X86_G_MODE) {
+        fetch_mode(v);
+    } else {
+        if ((groups & X86_G_CORE) != 0) {
+            vmx_core_fetch(v, vmx_of(v));
+        }
+        fetch_others(v, groups);
     }
 }

@@ -24,6 +24,17 @@ static void entry_refused(struct vcpu *v, struct vcpu_exit *exit, u32 reason)
     entry_failed(v, exit, reason, vmcs_read(VMCS_EXIT_QUALIFICATION), 0);
 }
 
+static inline void before_entry(struct vcpu *v, struct vmx_vcpu *hw)
+{
+    if (v->arch.dirty == X86_G_CORE) { /* all that most exits leave */
+        v->arch.dirty = 0;
+        vmx_core_flush(v, hw);
+    } else if (v->arch.dirty != 0) {
+        vmx_regs_flush(v);
+    }
+    hw->entry_blocking = v->arch.blocking;
+}
+
 void vmx_run(struct vcpu *v, struct vcpu_exit *exit)
 {
     struct vmx_vcpu *hw = vmx_of(v);
@@ -32,25 +43,22 @@ void vmx_run(struct vcpu *v, struct vcpu_exit *exit)
     if (!x86_before_entry(v, exit)) {
         return;
     }
-    if (v->arch.dirty == X86_G_CORE) { /* all that most exits leave */
-        v->arch.dirty = 0;
-        vmx_core_flush(v, hw);
-    } else if (v->arch.dirty != 0) {
-        vmx_regs_flush(v);
-    }
-    hw->entry_blocking = v->arch.blocking;
-    if (vmx_enter(v->arch.gpr, &hw->frame)) {
-        entry_failed(v, exit, 0, 0, vmcs_read(VMCS_INSN_ERROR));
-        return;
-    }
-    u32 reason = vmcs_read32(VMCS_EXIT_REASON);
-    if ((reason & EXIT_REASON_ENTRY_FAILURE) != 0) {
-        entry_refused(v, exit, reason);
-        return;
-    }
-    hw->frame.launched = 1;
-    v->arch.valid = X86_G_CORE;
-    vmx_core_fetch(v, hw);
-    vmx_exit_decode(v, hw, reason);
-    x86_exit_handle(v, &hw->exit, exit);
+    do {
+        before_entry(v, hw);
+        if (vmx_enter(v->arch.gpr, &hw->frame)) {
+            entry_failed(v, exit, 0, 0, vmcs_read(VMCS_INSN_ERROR));
+            return;
+        }
+        u32 reason = vmcs_read32(VMCS_EXIT_REASON);
+        if ((reason & EXIT_REASON_ENTRY_FAILURE) != 0) {
+            entry_refused(v, exit, reason);
+            return;
+        }
+        hw->frame.launched = 1;
+        v->arch.valid = X86_G_CORE;
+        vmx_core_fetch(v, hw);
+        vmx_exit_decode(v, hw, reason);
+        hw->nmi_injected = false;
+        x86_exit_handle(v, &hw->exit, exit);
+    } while (x86_goes_on(v, exit));
 }

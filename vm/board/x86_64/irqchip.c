@@ -85,13 +85,10 @@ static int access_base(struct vlapic *lapic, bool write, u64 *value)
     return (*value & ~writable) != 0 ? -E_GUEST : vlapic_write_base(lapic, *value);
 }
 
-static int sysreg(void *chip, struct vcpu *v, u32 reg, bool write, u64 *value)
+static __attribute__((noinline)) int sysreg_rare(struct pc_irqchip *pc, struct vcpu *v, u32 reg, bool write, u64 *value)
 {
-    struct vlapic *lapic = settled_lapic_of(chip, v);
+    struct vlapic *lapic = settled_lapic_of(pc, v);
 
-    if (reg - LAPIC_X2APIC_MSR_FIRST < LAPIC_X2APIC_MSR_COUNT) {
-        return vlapic_msr(lapic, reg, write, value);
-    }
     switch (reg) {
     case IRQCHIP_PRIORITY:
         return access_priority(lapic, write, value);
@@ -100,8 +97,26 @@ static int sysreg(void *chip, struct vcpu *v, u32 reg, bool write, u64 *value)
     case MSR_APIC_BASE:
         return access_base(lapic, write, value);
     default:
-        return -E_NOENT;
+        return reg - LAPIC_X2APIC_MSR_FIRST < LAPIC_X2APIC_MSR_COUNT ? vlapic_msr(lapic, reg, write, value) : -E_NOENT;
     }
+}
+
+/* Straight to what is frequent when no offer stands. */
+static int sysreg(void *chip, struct vcpu *v, u32 reg, bool write, u64 *value)
+{
+    struct pc_irqchip *pc = chip;
+    struct vlapic *lapic = &pc->lapic[v->config.id];
+
+    if (pc->pv_eoi[v->config.id].word != NULL) {
+        return sysreg_rare(pc, v, reg, write, value);
+    }
+    if (reg - LAPIC_X2APIC_MSR_FIRST < LAPIC_X2APIC_MSR_COUNT) {
+        return vlapic_msr(lapic, reg, write, value);
+    }
+    if (reg == MSR_TSC_DEADLINE) {
+        return access_deadline(lapic, v, write, value);
+    }
+    return sysreg_rare(pc, v, reg, write, value);
 }
 
 static bool mmio(void *chip, struct vcpu *v, struct irqchip_access *access)

@@ -12,14 +12,11 @@ void pv_eoi_offer(struct pv_eoi *eoi, const struct vlapic *lapic, const struct v
     }
 }
 
-void pv_eoi_settle(struct pv_eoi *eoi, struct vlapic *lapic, bool keep)
+void pv_eoi_settle_offer(struct pv_eoi *eoi, struct vlapic *lapic, bool keep)
 {
     u32 *word = eoi->word;
-
-    if (word == NULL) {
-        return;
-    }
     u32 value = READ_ONCE(*word);
+
     if ((value & OFFERED) == 0) {
         eoi->word = NULL;
         vlapic_eoi(lapic);

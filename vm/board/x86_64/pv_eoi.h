@@ -11,6 +11,12 @@ struct pv_eoi {
 
 /* An interrupt was just taken into service: offer, if its EOI has no other effect. */
 void pv_eoi_offer(struct pv_eoi *eoi, const struct vlapic *lapic, const struct vcpu *v);
+void pv_eoi_settle_offer(struct pv_eoi *eoi, struct vlapic *lapic, bool keep); /* for the next */
 /* Make up for an EOI that the guest has done. An offer that it has not used yet stays only when `keep` and while nothing
  * waits for that EOI. */
-void pv_eoi_settle(struct pv_eoi *eoi, struct vlapic *lapic, bool keep);
+static inline void pv_eoi_settle(struct pv_eoi *eoi, struct vlapic *lapic, bool keep)
+{
+    if (eoi->word != NULL) {
+        pv_eoi_settle_offer(eoi, lapic, keep);
+    }
+}

@@ -4,13 +4,24 @@
 #include "kernel/lib/string.h"
 #include "vm/dev/x86_64/lapic_bits.h"
 
-/* The highest set bit of 256, or 0: vector 0 never stands in a request or service register. */
-static u8 highest(const u32 *words)
+/* The highest set bit of 256, or 0: vector 0 never stands in a request or service register. Two words at a time. */
+typedef u64 __attribute__((may_alias)) word_pair;
+static inline bool any(const u32 *words)
 {
-    for (u32 i = 8; i-- != 0;) {
-        u32 word = READ_ONCE(words[i]);
-        if (word != 0) {
-            return (u8)(i * 32 + 31 - (u32)__builtin_clz(word));
+    const word_pair *pairs = (const word_pair *)(const void *)words;
+
+    return (READ_ONCE(pairs[0]) | READ_ONCE(pairs[1]) | READ_ONCE(pairs[2]) | READ_ONCE(pairs[3])) != 0;
+}
+
+static inline u8 highest(const u32 *words)
+{
+    const word_pair *pairs = (const word_pair *)(const void *)words;
+
+#pragma GCC unroll 4
+    for (u32 i = 4; i-- != 0;) {
+        u64 pair = READ_ONCE(pairs[i]);
+        if (pair != 0) {
+            return (u8)(i * 64 + 63 - (u32)__builtin_clzll(pair));
         }
     }
     return 0;
@@ -77,9 +88,15 @@ bool vlapic_post(struct vlapic *lapic, u8 vector, bool level)
     return true;
 }
 
+static inline bool pending(const struct vlapic *lapic)
+{
+    return any(lapic->irr) && software_enabled(lapic) &&
+           (highest(lapic->irr) & PRIORITY_CLASS) > (vlapic_ppr(lapic) & PRIORITY_CLASS);
+}
+
 bool vlapic_pending(const struct vlapic *lapic)
 {
-    return software_enabled(lapic) && (highest(lapic->irr) & PRIORITY_CLASS) > (vlapic_ppr(lapic) & PRIORITY_CLASS);
+    return pending(lapic);
 }
 
 bool vlapic_acknowledge(struct vlapic *lapic, u8 *vector)
@@ -91,15 +108,23 @@ bool vlapic_acknowledge(struct vlapic *lapic, u8 *vector)
     clear_bit_atomic(lapic->irr, *vector);
     lapic->isr[*vector / 32] |= BIT32(*vector % 32);
     lapic->isr_top = *vector;
+    lapic->isr_count++; /* it was not in service: its class is above all that are */
     return true;
 }
 
 /* The priority fell: what waited may be deliverable now. */
-static void reconsider(struct vlapic *lapic)
+static inline void reconsider(struct vlapic *lapic)
 {
-    if (vlapic_pending(lapic)) {
+    if (pending(lapic)) {
         lapic->bus->event(lapic->bus->ctx, lapic->index);
     }
+}
+
+/* The I/O APIC may send the vector again. */
+static __attribute__((noinline)) void end_level(struct vlapic *lapic, u8 vector)
+{
+    lapic->bus->eoi(lapic->bus->ctx, vector);
+    reconsider(lapic);
 }
 
 void vlapic_eoi(struct vlapic *lapic)
@@ -110,9 +135,11 @@ void vlapic_eoi(struct vlapic *lapic)
         return; /* nothing in service: ignored */
     }
     lapic->isr[vector / 32] &= ~BIT32(vector % 32);
-    lapic->isr_top = highest(lapic->isr);
+    lapic->isr_count--;
+    lapic->isr_top = lapic->isr_count == 0 ? 0 : highest(lapic->isr);
     if (test_bit(lapic->tmr, vector)) {
-        lapic->bus->eoi(lapic->bus->ctx, vector);
+        end_level(lapic, vector);
+        return;
     }
     reconsider(lapic);
 }
@@ -189,6 +216,7 @@ void vlapic_reset(struct vlapic *lapic)
         lapic->lvt[i] = LVT_MASKED;
     }
     lapic->isr_top = 0;
+    lapic->isr_count = 0;
     lapic->tpr = 0;
     lapic->ldr = vlapic_x2apic(lapic) ? x2apic_ldr(lapic) : 0;
     lapic->dfr = ~0U;

@@ -48,10 +48,11 @@ struct vlapic {
     struct apic_bus *bus;
     u32 index; /* of its CPU, and its APIC id */
     u64 base;  /* IA32_APIC_BASE as the guest sees it */
-    u32 irr[8]; /* atomic: anybody posts */
-    u32 isr[8];
+    u32 irr[8] ALIGNED(8); /* atomic: anybody posts */
+    u32 isr[8] ALIGNED(8);
     u32 tmr[8]; /* atomic */
     u8 isr_top; /* the highest vector in service, 0 = none */
+    u8 isr_count; /* vectors in service */
     u32 tpr, ldr, dfr, svr, esr, esr_pending; /* esr_pending: atomic */
     u64 icr;
     u32 lvt[LAPIC_LVTS];

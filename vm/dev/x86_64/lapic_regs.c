@@ -136,7 +136,7 @@ void vlapic_mmio(struct vlapic *lapic, u32 offset, u8 size, bool write, u64 *val
 
 /* --- x2APIC ------------------------------------------------------------------------------------------------------------ */
 
-static int read_msr(struct vlapic *lapic, u32 reg, u64 *value)
+static __attribute__((noinline)) int read_msr(struct vlapic *lapic, u32 reg, u64 *value)
 {
     u32 word;
 
@@ -185,7 +185,7 @@ static void self_ipi(struct vlapic *lapic, u8 vector)
     }
 }
 
-static int write_msr(struct vlapic *lapic, u32 reg, u64 value)
+static __attribute__((noinline)) int write_msr(struct vlapic *lapic, u32 reg, u64 value)
 {
     bool refused = is_read_only(reg) || reg == REG_ID || reg == REG_LDR || reg == REG_DFR || reg == REG_ICR_HIGH;
 
@@ -211,5 +211,16 @@ int vlapic_msr(struct vlapic *lapic, u32 msr, bool write, u64 *value)
     if (!vlapic_x2apic(lapic) || reg >= REG_END) {
         return -E_GUEST;
     }
-    return write ? write_msr(lapic, reg, *value) : read_msr(lapic, reg, value);
+    if (!write) {
+        return read_msr(lapic, reg, value);
+    }
+    if (reg == REG_EOI && *value == 0) { /* the most frequent of all */
+        vlapic_eoi(lapic);
+        return 0;
+    }
+    if (reg == REG_TPR && (*value & ~(u64)TPR_WRITABLE) == 0) {
+        vlapic_write_tpr(lapic, (u32)*value);
+        return 0;
+    }
+    return write_msr(lapic, reg, *value);
 }

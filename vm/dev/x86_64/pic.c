@@ -49,8 +49,12 @@ static u32 priority_pin(const struct vpic_chip *chip, u32 priority)
 static u32 requested(const struct vpic_chip *chip)
 {
     u8 in_service = chip->isr;
-    u32 request = highest_priority(chip, chip->irr & (u8)~chip->imr);
+    u8 asking = chip->irr & (u8)~chip->imr;
 
+    if (asking == 0) {
+        return 8;
+    }
+    u32 request = highest_priority(chip, asking);
     if (chip->special_mask) {
         in_service &= (u8)~chip->imr;
     }
@@ -254,7 +258,7 @@ static void chip_access(struct vpic_chip *chip, u64 offset, bool write, u64 *val
     u8 byte = (u8)*value;
 
     if (!write) {
-        *value = offset != 0 ? chip->imr : read_command(chip);
+        *value = read_command(chip);
     } else if (offset != 0) {
         write_data(chip, byte);
     } else if ((byte & ICW1_INIT) != 0) {
@@ -266,24 +270,38 @@ static void chip_access(struct vpic_chip *chip, u64 offset, bool write, u64 *val
     }
 }
 
+static void locked_access(struct vpic *pic, struct vpic_chip *chip, u64 offset, bool write, u64 *value)
+{
+    u64 flags = spin_lock(&pic->lock);
+
+    chip_access(chip, offset, write, value);
+    finish(pic, flags);
+}
+
+/* Reading the mask changes nothing. */
+static inline void access(struct vpic *pic, struct vpic_chip *chip, u64 offset, bool write, u64 *value)
+{
+    if (!write && offset != 0) {
+        *value = READ_ONCE(chip->imr);
+    } else {
+        locked_access(pic, chip, offset, write, value);
+    }
+}
+
 static void master_access(void *device, u64 offset, u8 size, bool write, u64 *value)
 {
     struct vpic *pic = device;
-    u64 flags = spin_lock(&pic->lock);
 
     (void)size;
-    chip_access(&pic->chip[0], offset, write, value);
-    finish(pic, flags);
+    access(pic, &pic->chip[0], offset, write, value);
 }
 
 static void slave_access(void *device, u64 offset, u8 size, bool write, u64 *value)
 {
     struct vpic *pic = device;
-    u64 flags = spin_lock(&pic->lock);
 
     (void)size;
-    chip_access(&pic->chip[1], offset, write, value);
-    finish(pic, flags);
+    access(pic, &pic->chip[1], offset, write, value);
 }
 
 static void elcr_access(void *device, u64 offset, u8 size, bool write, u64 *value)
