@@ -48,7 +48,14 @@ check: deps ## both compilers, clang-tidy, cppcheck, layers, sizes, vendor words
 	@$(MAKE) --no-print-directory -j$(JOBS) all CC=clang BUILD=build/clang
 	@tests/tools/check.sh $(BUILD)
 
-bench: deps ## count what an exit costs, sizes, boot instructions
+# A plugin for the QEMU of this machine.
+$(BUILD)/insn_share.so: tests/bench/insn_share.c
+	@mkdir -p $(@D)
+	gcc -O2 -Wall -Wextra -Werror -shared -fPIC -fvisibility=hidden $< -o $@
+
+bench: deps ## count what an exit costs, a boot of Linux, sizes, boot instructions
+	@tests/tools/fetch-linux.sh $(LINUX)
+	@$(MAKE) --no-print-directory $(BUILD)/insn_share.so
 	@$(MAKE) --no-print-directory -j$(JOBS) all iso guests
 	@/usr/bin/python3 tests/bench/bench.py $(BUILD)
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Count what things cost, in instructions and bytes: exits on both vendors, alone and beside other VMs, boot,
-image size, memory. Prints a table, writes build/x86_64/bench.json, and fails when a figure is above its bar or rises
+"""Count what things cost, in instructions and bytes: exits on both vendors, alone and beside other VMs, a
+boot of Linux, Mote's own, image size, memory. Prints a table, writes build/x86_64/bench.json, and fails when a figure is above its bar or rises
 more than 2 % over tests/bench/baseline.json. Instructions are counted by the guest's TSC under `qemu -icount shift=0` and
 in Bochs, where each tick is one."""
 
@@ -20,8 +20,8 @@ ICOUNT = ["-icount", "shift=0,sleep=off"]
 BACKENDS = {"svm": {"cpu": "EPYC,+svm,+npt", "extra": ICOUNT}, "bochs-vmx": {}}
 PAYLOAD = (str(BUILD / "guests" / "cost.bin"), "kernel vm=cost type=flat mode=long load=0x100000 mem=16M")
 TOLERANCE = 1.02
-# Figures that vary with what the compiler and the emulator's clock do are stated, not compared.
-STATED_ONLY = re.compile(r"^(boot|size)\.")
+# Figures that vary with what the compiler, the clock and the guest's own random numbers do are not compared.
+STATED_ONLY = re.compile(r"^(boot|size)\.|\.linux-")
 
 # Operation as the guest sees it: what it must not exceed, and the aim; the same on each vendor.
 BARS = {
@@ -30,6 +30,8 @@ BARS = {
     "port-pic": (450, 300), "port-nobody": (450, 300), "deadline-arm": (500, 300), "self-ipi": (900, 500),
     "halt-to-timer": (2500, 1500),
     "first-touch": (8, 8),  # no exit: the reading of the clock, and the access itself
+    # Linux from its entry to /init: instructions of the host per million of the guest's own.
+    "linux-quiet": (10000, ""), "linux-log": (50000, ""),
 }
 # Beside how many tiny VMs these must cost the same, and with how many vCPUs in the VM itself.
 NEIGHBOURS = (1, 16, 63)  # 64 VMs are the most
@@ -70,6 +72,26 @@ def exits():
     return figures, wrong, boot
 
 
+def linux_shares():
+    """The host's share of a Linux boot, counted by a plugin of QEMU's: with "quiet", and with the whole log on the UART."""
+    symbols = subprocess.run(["nm", str(ELF)], check=True, capture_output=True, text=True).stdout
+    text = "-".join(re.search(rf"^(\w+) T kernel_text_{end}$", symbols, re.MULTILINE).group(1) for end in ("start", "end"))
+    figures = {}
+    for name, more in (("linux-quiet", " quiet"), ("linux-log", "")):
+        out = BUILD / "bench" / f"{name}.count"
+        out.unlink(missing_ok=True)
+        plugin = ["-plugin", f"{BUILD / 'insn_share.so'},text={text},out={out}"]
+        modules = [(str(BUILD / "linux" / "vmlinuz"), f"kernel vm=linux mem=256M -- console=ttyS0 panic=-1{more}"),
+                   (str(BUILD / "linux" / "initrd.gz"), "initrd")]
+        with Machine(BUILD / "bench" / name, cpu="EPYC,+svm,+npt", extra=ICOUNT + plugin, modules=modules) as m:
+            m.wait_for(r"^linux-init: ", timeout=400)
+        host, guest = (int(n) for n in re.match(r"host (\d+) guest (\d+)$", out.read_text()).groups())
+        if guest < 10**8:
+            raise SystemExit(f"{name}: {guest} instructions are no boot of Linux")
+        figures[f"svm.{name}"] = host * 10**6 // guest
+    return figures
+
+
 def sizes():
     """Bytes of the image: what is loaded, and what is code and constant data."""
     out = subprocess.run(["size", str(ELF)], check=True, capture_output=True, text=True).stdout.split("\n")[1].split()
@@ -97,6 +119,7 @@ def main():
     parser.add_argument("--save", action="store_true", help="make today's figures the baseline")
     args = parser.parse_args()
     figures, wrong, boot = exits()
+    figures |= linux_shares()
     figures |= sizes()
     figures["boot.memory-taken-kib"] = int(boot["taken-kib"])
     figures["boot.instructions-to-first-guest"] = int(boot["boot-ticks"])
