@@ -1,5 +1,5 @@
-/* The parts of the configuration parser: words, values, and the one table of keys. Private to vm/config*.c and the
- * generator of the reference. Pure. */
+/* The parts of the configuration parser: words, values, and the one table of keys. Private to vm/config*.c, the
+ * generator of the reference, and the monitor for its hints. Pure. */
 #pragma once
 #include "kernel/lib/fmt.h"
 #include "vm/config.h"

@@ -133,9 +133,9 @@ static void run_system(const void *arg)
     if (config->selftest) {
         selftest_timers();
     }
-    platform_console_input();
     monitor_init();
     manager_start(info, config);
+    platform_console_input(); /* now there is somebody to listen */
     sched_loop();
 }
 

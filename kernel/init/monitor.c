@@ -2,20 +2,18 @@
 #include "kernel/base/log.h"
 #include "kernel/base/panic.h"
 #include "kernel/console.h"
+#include "kernel/init/line_edit.h"
 #include "kernel/init/manager.h"
 #include "kernel/lib/fmt.h"
 #include "kernel/lib/string.h"
 #include "kernel/sched.h"
+#include "vm/config_internal.h"
 
 #define PROMPT "mote> "
-#define INPUT_MAX 1024U /* typed ahead, a power of two */
-#define HISTORY 8U
-#define KEY_CTRL_C 3
-#define KEY_BACKSPACE 8
-#define KEY_TAB 9
-#define KEY_CTRL_U 21
-#define KEY_ESCAPE 27
-#define KEY_DELETE 127
+#define JSON "--json"
+#define COMMANDS_MAX 64U
+#define INPUT_MAX 4096U /* typed ahead, a power of two */
+#define TYPO_MAX 2U     /* edits that make another word a hint */
 
 static struct {
     struct console_port port;
@@ -25,13 +23,15 @@ static struct {
     u32 pending;   /* answers still to come from other CPUs; atomic */
     u8 input[INPUT_MAX];
     u32 head, tail; /* free-running; head is the input interrupt's, tail the task's */
-    char line[MONITOR_LINE_MAX];
-    u32 len;
-    bool too_long;
-    u8 escape; /* bytes of an arrow key seen */
-    char history[HISTORY][MONITOR_LINE_MAX];
-    u32 history_count, history_at;
+    struct line_edit edit;
 } monitor;
+
+static void show(const char *text, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        console_put(&monitor.port, (u8)text[i]);
+    }
+}
 
 void monitor_print(const char *format, ...)
 {
@@ -79,7 +79,7 @@ static bool split(char *line, struct monitor_args *args)
         if (*c == ' ') {
             *c++ = '\0';
         }
-        if (strcmp(word, "--json") == 0) {
+        if (strcmp(word, JSON) == 0) {
             args->json = true;
         } else if (args->count == MONITOR_ARGS_MAX) {
             return false;
@@ -90,17 +90,50 @@ static bool split(char *line, struct monitor_args *args)
     return true;
 }
 
-static const struct monitor_command *find(const char *name)
+static const struct monitor_command *find(const char *name, size_t len)
 {
     for (u32 i = 0; i < monitor_command_count; i++) {
-        if (strcmp(monitor_commands[i].name, name) == 0) {
+        if (strlen(monitor_commands[i].name) == len && strncmp(monitor_commands[i].name, name, len) == 0) {
             return &monitor_commands[i];
         }
     }
     return NULL;
 }
 
-void monitor_execute(char *line)
+const char *monitor_hint(const char *word, const char *const *names, u32 count)
+{
+    const char *nearest = config_nearest(word, names, count);
+
+    return nearest != NULL && config_distance(word, nearest) <= TYPO_MAX ? nearest : NULL;
+}
+
+static void complain_unknown(const char *word)
+{
+    const char *names[COMMANDS_MAX];
+
+    for (u32 i = 0; i < monitor_command_count; i++) {
+        names[i] = monitor_commands[i].name;
+    }
+    const char *hint = monitor_hint(word, names, monitor_command_count);
+    if (hint != NULL) {
+        monitor_print("error: no command '%.32s', did you mean %s?\n", word, hint);
+    } else {
+        monitor_print("error: no command '%.32s'; try help\n", word);
+    }
+}
+
+/* Does the command's usage speak of that word? */
+static bool takes(const struct monitor_command *command, const char *word)
+{
+    for (const char *at = command->usage; *at != '\0'; at++) {
+        if (strncmp(at, word, strlen(word)) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void execute(char *line)
 {
     struct monitor_args args;
 
@@ -111,10 +144,11 @@ void monitor_execute(char *line)
     if (args.count == 0) {
         return;
     }
-    const struct monitor_command *command = find(args.word[0]);
+    const struct monitor_command *command = find(args.word[0], strlen(args.word[0]));
     if (command == NULL) {
-        monitor_print("error: no command '%.32s'; try help\n", args.word[0]);
-    } else if (args.count - 1 < command->min_args || args.count - 1 > command->max_args) {
+        complain_unknown(args.word[0]);
+    } else if (args.count - 1 < command->min_args || args.count - 1 > command->max_args ||
+               (args.json && !takes(command, JSON))) {
         monitor_print("error: usage: %s\n", command->usage);
     } else {
         command->run(&args);
@@ -123,132 +157,50 @@ void monitor_execute(char *line)
 
 /* --- the line ------------------------------------------------------------------------------------------------------------- */
 
-static void erase_line(void)
+static const char *vm_name(u32 index)
 {
-    while (monitor.len != 0) {
-        monitor.len--;
-        monitor_print("\b \b");
-    }
+    return index < manager_count() ? manager_get(index).config->name : NULL;
 }
 
-static void show_line(const char *text)
+static const char *command_name(u32 index)
 {
-    erase_line();
-    monitor.len = (u32)strnlen(text, MONITOR_LINE_MAX - 1);
-    memcpy(monitor.line, text, monitor.len);
-    monitor.line[monitor.len] = '\0';
-    monitor_print("%s", monitor.line);
+    return index < monitor_command_count ? monitor_commands[index].name : NULL;
 }
 
-static void recall(int step)
+/* For the editor: command names, then what the command's usage asks for. */
+static const char *candidate(const char *line, u32 word, u32 index)
 {
-    u32 oldest = monitor.history_count > HISTORY ? monitor.history_count - HISTORY : 0;
-
-    if (step < 0 && monitor.history_at > oldest) {
-        monitor.history_at--;
-    } else if (step > 0 && monitor.history_at < monitor.history_count) {
-        monitor.history_at++;
+    while (*line == ' ') {
+        line++;
     }
-    show_line(monitor.history_at < monitor.history_count ? monitor.history[monitor.history_at % HISTORY] : "");
-}
-
-/* Complete the command's name as far as it is unique. */
-static void complete(void)
-{
-    const char *only = NULL;
-    u32 matches = 0;
-
-    monitor.line[monitor.len] = '\0';
-    for (u32 i = 0; i < monitor_command_count; i++) {
-        if (strncmp(monitor_commands[i].name, monitor.line, monitor.len) == 0) {
-            only = monitor_commands[i].name;
-            matches++;
-        }
+    const char *blank = strchr(line, ' ');
+    const struct monitor_command *command = blank != NULL ? find(line, (size_t)(blank - line)) : NULL;
+    if (word == 0) {
+        return command_name(index);
     }
-    if (matches == 1 && strlen(only) > monitor.len) {
-        show_line(only);
+    if (command == NULL) {
+        return NULL;
     }
-}
-
-static void end_line(void)
-{
-    char line[MONITOR_LINE_MAX];
-
-    monitor.line[monitor.len] = '\0';
-    monitor_print("\n");
-    if (monitor.too_long) {
-        monitor_print("error: a line has at most %u characters\n", MONITOR_LINE_MAX - 1);
-    } else if (monitor.len != 0) {
-        memcpy(monitor.history[monitor.history_count++ % HISTORY], monitor.line, monitor.len + 1);
-        memcpy(line, monitor.line, monitor.len + 1);
-        monitor_execute(line);
+    if (takes(command, JSON) && index-- == 0) {
+        return JSON;
     }
-    monitor.history_at = monitor.history_count;
-    monitor.len = 0;
-    monitor.too_long = false;
-    monitor.prompt_due = true;
-}
-
-/* ESC [ A and ESC [ B are the arrows up and down. Returns whether the byte belonged to such a sequence. */
-static bool arrow_key(u8 byte)
-{
-    if (monitor.escape == 0) {
-        monitor.escape = byte == KEY_ESCAPE ? 1 : 0;
-        return byte == KEY_ESCAPE;
+    if (word != 1) {
+        return NULL;
     }
-    if (monitor.escape == 1) {
-        monitor.escape = byte == '[' ? 2 : 0;
-        return true;
-    }
-    monitor.escape = 0;
-    if (byte == 'A' || byte == 'B') {
-        recall(byte == 'A' ? -1 : 1);
-    }
-    return true;
-}
-
-static void insert(u8 byte)
-{
-    if (byte < ' ' || byte > '~') {
-        return;
-    }
-    if (monitor.len == MONITOR_LINE_MAX - 1) {
-        monitor.too_long = true;
-        return;
-    }
-    monitor.line[monitor.len++] = (char)byte;
-    console_put(&monitor.port, byte);
+    return takes(command, "COMMAND") ? command_name(index) : takes(command, "NAME") ? vm_name(index) : NULL;
 }
 
 static void type(u8 byte)
 {
-    if (arrow_key(byte)) {
+    if (!line_edit_key(&monitor.edit, byte)) {
         return;
     }
-    switch (byte) {
-    case '\r':
-    case '\n':
-        end_line();
-        break;
-    case KEY_BACKSPACE:
-    case KEY_DELETE:
-        if (monitor.len != 0) {
-            monitor.len--;
-            monitor_print("\b \b");
-        }
-        break;
-    case KEY_CTRL_C:
-    case KEY_CTRL_U:
-        erase_line();
-        monitor.too_long = false;
-        break;
-    case KEY_TAB:
-        complete();
-        break;
-    default:
-        insert(byte);
-        break;
+    if (monitor.edit.too_long) {
+        monitor_print("error: a line has at most %u characters\n", LINE_MAX - 1);
+    } else {
+        execute(monitor.edit.line);
     }
+    monitor.prompt_due = true;
 }
 
 /* --- task and console ------------------------------------------------------------------------------------------------- */
@@ -263,7 +215,7 @@ static enum task_verdict run(struct task *task, u64 slice_end_ns)
         }
         if (monitor.prompt_due) {
             monitor.prompt_due = false;
-            monitor_print(PROMPT);
+            line_edit_begin(&monitor.edit);
         }
         if (monitor.tail == __atomic_load_n(&monitor.head, __ATOMIC_ACQUIRE)) {
             return TASK_BLOCK;
@@ -288,7 +240,9 @@ static void enter(void)
 {
     console_set_focus(&monitor.port);
     monitor.open = true;
-    monitor_print("monitor: help lists the commands; leave with the escape key and n or 1..9\n" PROMPT);
+    monitor_print("monitor: help lists the commands; leave with the escape key and n or 1..9\n");
+    monitor.prompt_due = true;
+    sched_wake(&monitor.task);
 }
 
 static bool keep(void)
@@ -301,6 +255,10 @@ void monitor_init(void)
     memcpy(monitor.port.name, "mote", sizeof("mote"));
     monitor.port.bare = true;
     monitor.port.receive = receive;
+    monitor.edit.prompt = PROMPT;
+    monitor.edit.show = show;
+    monitor.edit.candidate = candidate;
+    ASSERT(monitor_command_count <= COMMANDS_MAX);
     monitor.task.name = "monitor";
     monitor.task.run = run;
     monitor.task.service = true;

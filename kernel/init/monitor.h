@@ -1,9 +1,8 @@
-/* The monitor: a command line on the console while guests run. monitor.c is the line editor and its task,
- * monitor_commands.c the table of commands. */
+/* The monitor: a command line on the console while guests run. line_edit.c is its editor, monitor.c
+ * its task, monitor_commands.c the table of commands. */
 #pragma once
 #include "kernel/lib/types.h"
 
-#define MONITOR_LINE_MAX 256U
 #define MONITOR_ARGS_MAX 6U
 
 struct monitor_args {
@@ -14,7 +13,7 @@ struct monitor_args {
 
 struct monitor_command {
     const char *name;
-    const char *usage;
+    const char *usage; /* also what the editor completes: NAME, COMMAND, --json */
     const char *help;
     u32 min_args, max_args; /* after the name */
     void (*run)(const struct monitor_args *args);
@@ -32,16 +31,25 @@ void monitor_print(const char *format, ...) PRINTF_LIKE(1, 2);
 void monitor_begin(void);
 void monitor_end(void);
 
-/* Execute one line of text; also for tests. */
-void monitor_execute(char *line);
-
 /* --- for the commands' own files ------------------------------------------------------------------------------------ */
+
+/* The one of names that is nearly the word, or NULL. */
+const char *monitor_hint(const char *word, const char *const *names, u32 count);
 
 struct vm;
 /* The living VM of that name, or NULL after a complaint. */
 struct vm *monitor_find_live(const char *name);
 /* "ok", or the error's text. */
 void monitor_answer(int rc);
+/* The VM of that name; false after a complaint. */
+bool monitor_find_vm(const char *name, u32 *id);
+/* Exits of all its vCPUs; vm may be NULL. */
+u64 monitor_exits_of(const struct vm *vm);
+void monitor_run_vms(const struct monitor_args *args);
+void monitor_run_vm(const struct monitor_args *args);
+void monitor_run_frames(const struct monitor_args *args);
+void monitor_run_cpus(const struct monitor_args *args);
+void monitor_run_audit(const struct monitor_args *args);
 void monitor_run_regs(const struct monitor_args *args);
 void monitor_run_walk(const struct monitor_args *args);
 void monitor_run_move(const struct monitor_args *args);

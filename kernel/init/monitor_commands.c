@@ -6,28 +6,30 @@
 #include "kernel/init/selftest.h"
 #include "kernel/lib/errno.h"
 #include "kernel/lib/string.h"
-#include "kernel/smp.h"
 #include "kernel/time.h"
-#include "mm/frame.h"
-#include "mm/heap.h"
 
 #define STOP_GRACE_NS (10 * NS_PER_SEC)
 #define U64(x) ((unsigned long long)(x))
 
 /* --- finding VMs --------------------------------------------------------------------------------------------------------- */
 
-static const char *state_of(const struct manager_vm *m)
+static void complain_no_vm(const char *name)
 {
-    static const char *const names[] = {"empty", "built", "running", "stopping", "ended"};
+    const char *names[VM_MAX];
 
-    if (m->vm == NULL) {
-        return m->config->bad ? "bad" : "stopped";
+    for (u32 i = 0; i < manager_count(); i++) {
+        names[i] = manager_get(i).config->name;
     }
-    return m->vm->paused && m->vm->state == VM_RUNNING ? "paused" : names[m->vm->state];
+    const char *hint = monitor_hint(name, names, manager_count());
+    if (hint != NULL) {
+        monitor_print("error: no VM '%.32s', did you mean %s?\n", name, hint);
+    } else {
+        monitor_print("error: no VM '%.32s'; try vms\n", name);
+    }
 }
 
 /* The VM of that name; complains when there is none. */
-static bool find_vm(const char *name, u32 *id)
+bool monitor_find_vm(const char *name, u32 *id)
 {
     for (u32 i = 0; i < manager_count(); i++) {
         if (strcmp(manager_get(i).config->name, name) == 0) {
@@ -35,16 +37,16 @@ static bool find_vm(const char *name, u32 *id)
             return true;
         }
     }
-    monitor_print("error: no VM '%.32s'; try vms\n", name);
+    complain_no_vm(name);
     return false;
 }
 
-/* As find_vm(), and it lives. */
+/* As monitor_find_vm(), and it lives. */
 struct vm *monitor_find_live(const char *name)
 {
     u32 id;
 
-    if (!find_vm(name, &id)) {
+    if (!monitor_find_vm(name, &id)) {
         return NULL;
     }
     struct vm *vm = manager_get(id).vm;
@@ -63,60 +65,11 @@ void monitor_answer(int rc)
     }
 }
 
-static u64 exits_of(const struct vm *vm)
-{
-    u64 sum = 0;
-
-    for (u32 i = 0; vm != NULL && i < vm->vcpu_count; i++) {
-        sum += vm->vcpus[i].exits;
-    }
-    return sum;
-}
-
 /* --- lists --------------------------------------------------------------------------------------------------------------- */
-
-static void run_vms(const struct monitor_args *args)
-{
-    monitor_print(args->json ? "[" : "%-16s %-9s %5s %8s %12s %8s\n", "NAME", "STATE", "VCPUS", "MEM", "EXITS", "RESTARTS");
-    for (u32 i = 0; i < manager_count(); i++) {
-        struct manager_vm m = manager_get(i);
-        u64 mem = m.config->mem_bytes / MIB(1);
-        if (args->json) {
-            monitor_print("%s{\"name\":\"%s\",\"state\":\"%s\",\"vcpus\":%u,\"mem_mib\":%llu,\"exits\":%llu,\"restarts\":%u}",
-                          i != 0 ? "," : "", m.config->name, state_of(&m), m.config->vcpus, U64(mem), U64(exits_of(m.vm)),
-                          m.restarts);
-        } else {
-            monitor_print("%-16s %-9s %5u %7lluM %12llu %8u\n", m.config->name, state_of(&m), m.config->vcpus, U64(mem),
-                          U64(exits_of(m.vm)), m.restarts);
-        }
-    }
-    if (args->json) {
-        monitor_print("]\n");
-    }
-}
-
-static void run_vm(const struct monitor_args *args)
-{
-    u32 id;
-
-    if (!find_vm(args->word[1], &id)) {
-        return;
-    }
-    struct manager_vm m = manager_get(id);
-    monitor_print("%s: %s, %u vCPUs, %lluM, image %s, %u restarts\n", m.config->name, state_of(&m), m.config->vcpus,
-                  U64(m.config->mem_bytes / MIB(1)), m.vm != NULL ? m.vm->type : "-", m.restarts);
-    for (u32 i = 0; m.vm != NULL && i < m.vm->vcpu_count; i++) {
-        const struct vcpu *v = &m.vm->vcpus[i];
-        const struct task *task = &m.vm->tasks[i];
-        monitor_print("  vcpu %u: %s%s, cpu %u, %llu moves, ran %llu us, %llu exits\n", i, vcpu_state_name(v->state),
-                      m.vm->cpus[i].parked ? " (parked)" : "", task->cpu, U64(task->moved), U64(sched_run_ns(task) / NS_PER_US),
-                      U64(v->exits));
-    }
-}
 
 static void print_exits(const struct vm *vm, bool json)
 {
-    u64 total = exits_of(vm);
+    u64 total = monitor_exits_of(vm);
     bool first = true;
 
     for (u32 kind = 0; kind < VCPU_EXIT_KINDS; kind++) {
@@ -139,7 +92,7 @@ static void run_exits(const struct monitor_args *args)
     bool first = true;
     u32 wanted = 0;
 
-    if (args->count > 1 && !find_vm(args->word[1], &wanted)) {
+    if (args->count > 1 && !monitor_find_vm(args->word[1], &wanted)) {
         return;
     }
     monitor_print(args->json ? "{" : "");
@@ -156,68 +109,13 @@ static void run_exits(const struct monitor_args *args)
     monitor_print(args->json ? "}\n" : "");
 }
 
-static void run_frames(const struct monitor_args *args)
-{
-    struct frame_stats s = frame_get_stats();
-
-    monitor_print(args->json ? "{\"total\":%llu,\"free\":%llu,\"reserved\":%llu,\"heap_bytes\":%llu}\n"
-                             : "frames of 4 KiB: %llu in all, %llu free, %llu reserved; heap %llu bytes\n",
-                  U64(s.total), U64(s.free), U64(s.reserved), U64(heap_bytes_used()));
-}
-
-static void run_cpus(const struct monitor_args *args)
-{
-    monitor_print(args->json ? "[" : "%-4s %-6s %-7s %10s %s\n", "CPU", "HW-ID", "STATE", "TICKS", "VCPU");
-    for (u32 i = 0; i < percpu_count(); i++) {
-        const struct percpu *cpu = percpu_of(i);
-        const struct task *task = READ_ONCE(cpu->current_task);
-        const char *state = cpu->online ? "online" : "offline";
-        if (args->json) {
-            monitor_print("%s{\"cpu\":%u,\"hw_id\":%u,\"state\":\"%s\",\"ticks\":%llu}", i != 0 ? "," : "", i, cpu->hw_id, state,
-                          U64(cpu->ticks));
-        } else {
-            monitor_print("%-4u %-6u %-7s %10llu %s\n", i, cpu->hw_id, state, U64(cpu->ticks),
-                          task != NULL ? task->name : "idle");
-        }
-    }
-    monitor_print(args->json ? "]\n" : "");
-}
-
-static void run_reenable(const struct monitor_args *args)
-{
-    (void)args;
-    for (u32 i = 0; i < manager_count(); i++) {
-        if (manager_get(i).vm != NULL) {
-            monitor_print("error: %s lives\n", manager_get(i).config->name);
-            return;
-        }
-    }
-    struct selftest_reenabled seen = selftest_reenable();
-    monitor_print("off on %u CPUs, on again on %u of %u\n", seen.off, seen.on, percpu_count());
-}
-
-/* Every frame is accounted for: nothing is held in the name of a VM that does not live. */
-static void run_audit(const struct monitor_args *args)
-{
-    u64 leaked = 0;
-
-    (void)args;
-    for (u32 i = 0; i < manager_count(); i++) {
-        const struct manager_vm m = manager_get(i);
-        u64 held = frame_count_owned(FRAME_OWNER_VM(i));
-        monitor_print("%s: %llu frames\n", m.config->name, U64(held));
-        leaked += m.vm == NULL ? held : 0;
-    }
-    monitor_print("leaked: %llu frames\n", U64(leaked));
-}
-
 /* --- life --------------------------------------------------------------------------------------------------------------------- */
 
 static void run_start(const struct monitor_args *args)
 {
     u32 id;
 
-    if (find_vm(args->word[1], &id)) {
+    if (monitor_find_vm(args->word[1], &id)) {
         monitor_answer(manager_start_vm(id));
     }
 }
@@ -226,7 +124,7 @@ static void run_restart(const struct monitor_args *args)
 {
     u32 id;
 
-    if (find_vm(args->word[1], &id)) {
+    if (monitor_find_vm(args->word[1], &id)) {
         monitor_answer(manager_restart_vm(id));
     }
 }
@@ -299,12 +197,36 @@ static void run_log(const struct monitor_args *args)
 
 static void run_help(const struct monitor_args *args)
 {
+    bool first = true;
+
+    monitor_print(args->json ? "[" : "");
     for (u32 i = 0; i < monitor_command_count; i++) {
         const struct monitor_command *c = &monitor_commands[i];
-        if (args->count == 1 || strcmp(args->word[1], c->name) == 0) {
-            monitor_print("%-20s %s\n", c->usage, c->help);
+        if (args->count > 1 && strcmp(args->word[1], c->name) != 0) {
+            continue;
+        }
+        monitor_print(args->json ? "%s{\"usage\":\"%s\",\"help\":\"%s\"}" : "%s%-20s %s\n", args->json && !first ? "," : "",
+                      c->usage, c->help);
+        first = false;
+    }
+    if (args->json) {
+        monitor_print("]\n");
+    } else if (first) {
+        monitor_print("error: no command '%.32s'; try help\n", args->word[1]);
+    }
+}
+
+static void run_reenable(const struct monitor_args *args)
+{
+    (void)args;
+    for (u32 i = 0; i < manager_count(); i++) {
+        if (manager_get(i).vm != NULL) {
+            monitor_print("error: %s lives\n", manager_get(i).config->name);
+            return;
         }
     }
+    struct selftest_reenabled seen = selftest_reenable();
+    monitor_print("off on %u CPUs, on again on %u of %u\n", seen.off, seen.on, percpu_count());
 }
 
 static void run_poweroff(const struct monitor_args *args)
@@ -320,8 +242,8 @@ static void run_reboot(const struct monitor_args *args)
 }
 
 const struct monitor_command monitor_commands[] = {
-    {"vms", "vms [--json]", "list the VMs", 0, 0, run_vms},
-    {"vm", "vm NAME", "one VM and its vCPUs", 1, 1, run_vm},
+    {"vms", "vms [--json]", "list the VMs", 0, 0, monitor_run_vms},
+    {"vm", "vm NAME [--json]", "one VM and its vCPUs", 1, 1, monitor_run_vm},
     {"start", "start NAME", "start a VM that does not live", 1, 1, run_start},
     {"pause", "pause NAME", "freeze a VM", 1, 1, run_pause},
     {"resume", "resume NAME", "let it go on", 1, 1, run_resume},
@@ -334,10 +256,10 @@ const struct monitor_command monitor_commands[] = {
     {"mem", "mem NAME GPA LEN", "guest-physical memory", 3, 3, monitor_run_mem},
     {"walk", "walk NAME GVA", "translate an address as vCPU 0 does now", 2, 2, monitor_run_walk},
     {"exits", "exits [NAME] [--json]", "exits by kind", 0, 1, run_exits},
-    {"frames", "frames [--json]", "physical memory", 0, 0, run_frames},
-    {"cpus", "cpus [--json]", "the CPUs", 0, 0, run_cpus},
-    {"audit", "audit", "who holds frames; nothing may be leaked", 0, 0, run_audit},
-    {"help", "help [COMMAND]", "this list", 0, 1, run_help},
+    {"frames", "frames [--json]", "physical memory", 0, 0, monitor_run_frames},
+    {"cpus", "cpus [--json]", "the CPUs", 0, 0, monitor_run_cpus},
+    {"audit", "audit [--json]", "who holds frames; nothing may be leaked", 0, 0, monitor_run_audit},
+    {"help", "help [COMMAND] [--json]", "this list", 0, 1, run_help},
     {"move", "move NAME[.VCPU] CPU", "send a vCPU to another CPU", 2, 2, monitor_run_move},
     {"reenable", "reenable", "switch virtualization off and on again; no VM may live", 0, 0, run_reenable},
     {"poweroff", "poweroff", "end every VM and switch off", 0, 0, run_poweroff},

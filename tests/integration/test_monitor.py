@@ -139,11 +139,19 @@ def test_scripted_session(two, backend):
     frames = s.json("frames --json")
     assert 0 < frames["free"] < frames["total"]
     assert s.run("frames")[0].startswith(f"frames of 4 KiB: {frames['total']} in all")
+    one = s.json("vm b --json")
+    assert (one["name"], one["state"], one["mem_mib"], one["image"], len(one["vcpu"])) == ("b", "running", 8, "flat", 1)
+    assert one["vcpu"][0]["cpu"] == 0 and one["vcpu"][0]["exits"] > 100
+    assert [entry["usage"].split()[0] for entry in s.json("help --json")] == COMMANDS
+    assert s.json("help mem --json") == [{"usage": "mem NAME GPA LEN", "help": "guest-physical memory"}]
     cpus = s.json("cpus --json")
     assert [(c["cpu"], c["state"]) for c in cpus] == [(0, "online")] and cpus[0]["ticks"] > 0
     assert s.run("cpus")[1].split()[0] == "0"
     audit = s.run("audit")
     assert audit[-1] == "leaked: 0 frames" and re.fullmatch(r"a: \d{4,} frames", audit[0])
+
+    held = s.json("audit --json")
+    assert held["leaked"] == 0 and held["vms"]["a"] == held["vms"]["b"] > 2000
 
     s.run("regs a.0")
     regs = m.events("a", "regs")
@@ -157,7 +165,10 @@ def test_scripted_session(two, backend):
     assert log[0] == "fresh starts=1 memory=clean" and log[1] == "beat 0"
 
     wrong = {
-        "vmz": "error: no command 'vmz'; try help", "kill": "error: usage: kill NAME", "kill a b": "error: usage: kill NAME",
+        "vmz": "error: no command 'vmz', did you mean vms?",
+        "rsume a": "error: no command 'rsume', did you mean resume?", "sing": "error: no command 'sing'; try help",
+        "help sing": "error: no command 'sing'; try help", "kill aa": "error: no VM 'aa', did you mean a?",
+        "log a --json": "error: usage: log NAME", "pause --json": "error: usage: pause NAME", "kill": "error: usage: kill NAME", "kill a b": "error: usage: kill NAME",
         "1 2 3 4 5 6 7": "error: more than 6 words", "start a": None, "resume a": None, "regs a.7": None,
         "reenable": "error: a lives", "move a 7": None, "move a.3 0": None,
         "move a x": "error: usage: move NAME[.VCPU] CPU",
@@ -201,11 +212,18 @@ def test_floods_and_editing(two, backend):
     s.run("vm b")
     assert command_line(s, "\x1b[A\x1b[A\r") == PROMPT + "vm a"
     assert command_line(s, "\x1b[A\x1b[A\x1b[B\x1b[B\x1b[B\x1b[A\r") == PROMPT + "vm a"
-    assert command_line(s, "fra\t\r") == PROMPT + "frames"
-    assert command_line(s, "re\t\r") == PROMPT + "re"  # resume, restart, regs, reboot
+    assert command_line(s, "fra\t\r") == PROMPT + "frames "
+    assert command_line(s, "exi\tb\t--j\t\r") == PROMPT + "exits b --json "
+    start = s.mark()
+    m.send("re\t")
+    m.wait_for(r"^resume  restart  regs  (?:\w+  )*reboot  \n(?:.*\n)*?mote> re$", start=start)
+    m.send("sum\ta\r")
+    assert s.answered(start)[-1].startswith("error: ")  # it runs already
     assert command_line(s, "kill a\x15vms\r") == PROMPT + "vms"
     assert command_line(s, "kill a\x03vms\r") == PROMPT + "vms"
     assert command_line(s, "vmx\x7f\x08ms\r") == PROMPT + "vms"
+    assert command_line(s, "kill a\x17\x17audi\x1b[H\x1b[3~\x1b[C\x1b[D\x1b[Fx\x1b[D\x1b[Dt\x05\x7f\x01a\x0b\x15vms\r") == PROMPT + "vms"
+    assert command_line(s, "ms\x01v\r\n") == PROMPT + "vms"
     assert s.state("a") == "running"
     assert consecutive(beats(m.text, "a")) and consecutive(beats(m.text, "b"))
 
