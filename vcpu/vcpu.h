@@ -121,6 +121,12 @@ MUST_CHECK int vcpu_destroy(struct vcpu *v);
  * know. vcpu_descheduled(): it stops running for now. Owner CPU. */
 void vcpu_scheduled(struct vcpu *v, u64 waited_ns);
 void vcpu_descheduled(struct vcpu *v);
+/* The VM was paused, and this vCPU runs again: tells a guest that asked to know, so that its watchdogs stay calm. Owner CPU. */
+void vcpu_was_stopped(struct vcpu *v);
+/* What a CPU does between two VMs so that neither learns of the other: names such as "ibpb,rsb", or "none". Known once a vCPU
+ * was set up. */
+#define VCPU_BARRIERS_MAX 40U
+void vcpu_barriers(char text[VCPU_BARRIERS_MAX]);
 /* Complete the exit that vcpu_run() returned: merge IN data or the hypercall result by width, advance. Owner CPU. */
 void vcpu_finish(struct vcpu *v, struct vcpu_exit *exit);
 /* Argument 0..5 of the hypercall being served, by the ABI of vm/abi.h for Mote's numbers, in KVM's order below

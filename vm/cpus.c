@@ -130,6 +130,9 @@ static int set_paused(struct vm *vm, bool paused)
     u64 flags = spin_lock(&vm->lock);
     bool able = vm->state == VM_RUNNING && vm->paused != paused;
 
+    for (u32 i = 0; able && !paused && i < vm->vcpu_count; i++) {
+        WRITE_ONCE(vm->cpus[i].stopped, true);
+    }
     if (able) {
         WRITE_ONCE(vm->paused, paused);
     }

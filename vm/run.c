@@ -211,6 +211,18 @@ static bool prepare(struct vm *vm, struct vcpu *v, enum task_verdict *verdict)
     return true;
 }
 
+/* It is about to enter the guest for the first time in this turn. */
+static void begin(struct vm *vm, struct vcpu *v, const struct task *task)
+{
+    struct vm_cpu *cpu = &vm->cpus[v->config.id];
+
+    vcpu_scheduled(v, task->wait_ns);
+    if (READ_ONCE(cpu->stopped)) {
+        WRITE_ONCE(cpu->stopped, false);
+        vcpu_was_stopped(v);
+    }
+}
+
 enum task_verdict vm_run_slice(struct task *task, u64 slice_end_ns)
 {
     struct vcpu *v = task->arg;
@@ -224,7 +236,7 @@ enum task_verdict vm_run_slice(struct task *task, u64 slice_end_ns)
         struct vcpu_exit exit;
 
         if (!entered) {
-            vcpu_scheduled(v, task->wait_ns);
+            begin(vm, v, task);
             entered = true;
         }
         if (vcpu_run(v, &exit) != 0) {

@@ -59,6 +59,7 @@ struct vm_cpu {
     struct vcpu_entry entry;  /* for START */
     bool parked;              /* waits for START; the owner's, read under vm->lock */
     bool halted_for_good;     /* halted with interrupts off; the owner's */
+    bool stopped;             /* the VM was paused since it ran last; set under vm->lock, cleared by the owner */
     void (*visit)(struct vcpu *v, void *arg); /* to be called once by the owner; written under vm->lock */
     void *visit_arg;
 };

@@ -110,8 +110,15 @@ void monitor_run_cpus(const struct monitor_args *args)
                           task != NULL ? task->name : "idle");
         }
     }
-    monitor_print(args->json ? "]\n" : "");
+    char barriers[VCPU_BARRIERS_MAX];
+    vcpu_barriers(barriers);
+    if (args->json) {
+        monitor_print("]\n");
+    } else {
+        monitor_print("between VMs: %s\n", barriers);
+    }
 }
+
 /* Every frame is accounted for: nothing is held in the name of a VM that does not live. */
 void monitor_run_audit(const struct monitor_args *args)
 {

@@ -4,7 +4,12 @@
 #define VECTOR 0x51U
 #define ROUNDS 1000000U
 
-static volatile u32 done, answers, lock;
+#define RSDP_FIRST 0xE0000UL
+#define RSDP_END 0x100000UL
+#define XSDT_HEADER 36U
+#define MADT_HEADER 44U
+
+static volatile u32 done, answers, lock, agreed;
 
 static void on_vector(u32 vector)
 {
@@ -22,11 +27,59 @@ static void say(u32 id, u32 sum)
     __atomic_store_n(&lock, 0, __ATOMIC_SEQ_CST);
 }
 
+/* The id is the same wherever the CPU says it. */
+static void compare_ids(void)
+{
+    u32 leaf_1[4], leaf_b[4];
+
+    cpuid(1, 0, leaf_1);
+    cpuid(0xB, 0, leaf_b);
+    if (leaf_1[1] >> 24 == leaf_b[3] && leaf_b[3] == apic_get(APIC_ID)) {
+        __atomic_fetch_add(&agreed, 1, __ATOMIC_SEQ_CST);
+    }
+}
+
+static const u8 *find_table(const char *signature)
+{
+    u64 rsdp = RSDP_FIRST;
+
+    while (rsdp < RSDP_END && memcmp((void *)rsdp, "RSD PTR ", 8) != 0) {
+        rsdp += 16;
+    }
+    if (rsdp == RSDP_END) {
+        return NULL;
+    }
+    const u8 *xsdt = (const u8 *)*(const u64 *)(rsdp + 24);
+    for (u32 at = XSDT_HEADER; at < *(const u32 *)(xsdt + 4); at += 8) {
+        const u8 *table = (const u8 *)*(const u64 *)(xsdt + at);
+        if (memcmp(table, signature, 4) == 0) {
+            return table;
+        }
+    }
+    return NULL;
+}
+
+/* The enabled CPUs that the firmware's table lists, as a mask of their ids. */
+static u64 listed_cpus(void)
+{
+    const u8 *madt = find_table("APIC");
+    u64 mask = 0;
+
+    for (u32 at = MADT_HEADER; madt != NULL && at < *(const u32 *)(madt + 4); at += madt[at + 1]) {
+        const u8 *entry = madt + at;
+        if (entry[0] == 0 && (entry[4] & 1) != 0) {
+            mask |= 1UL << entry[3];
+        }
+    }
+    return mask;
+}
+
 static void work(void)
 {
     volatile u32 sum = 0;
 
     apic_enable(true);
+    compare_ids();
     for (u32 i = 0; i < ROUNDS; i++) {
         sum++;
     }
@@ -44,6 +97,7 @@ void guest_main(void)
     pic_setup(32);
     set_handler(VECTOR, on_vector);
     apic_enable(true);
+    compare_ids();
     cpuid(0xB, 1, topology);
     u32 cpus = topology[1];
     for (u32 i = 1; i < cpus; i++) {
@@ -51,6 +105,8 @@ void guest_main(void)
     }
     u32 finished = wait_count(&done, cpus - 1, 60000);
     check(cpus >= 2 && up == cpus - 1 && finished == up, "many-cpus", "cpus=%u up=%u done=%u", cpus, up, finished);
+    u64 listed = listed_cpus();
+    check(agreed == cpus && listed == (1UL << cpus) - 1, "many-ids", "agreed=%u listed=0x%lx", agreed, listed);
     apic_send(0, ICR_OTHERS | VECTOR);
     u32 answered = wait_count(&answers, cpus - 1, 10000);
     check(answered == cpus - 1, "many-answers", "answers=%u", answered);

@@ -172,6 +172,38 @@ static void one_core(void **state)
     assert_int_equal(ask(0xB, 1).eax, 0);
 }
 
+/* Whatever the number of CPUs, all leaves tell the same: who it is, how many there are, and how many bits an id takes. */
+static void topology_leaves_agree(void **state)
+{
+    (void)state;
+    for (u32 count = 1; count <= 32; count++) {
+        u32 bits = 0;
+        while (1U << bits < count) {
+            bits++;
+        }
+        fake_v.config.cpu_count = count;
+        for (u32 id = 0; id < count; id++) {
+            fake_v.config.id = id;
+            assert_int_equal(ask(1, 0).ebx >> 24, id);
+            assert_int_equal(ask(1, 0).ebx >> 16 & 0xFF, count);
+            assert_int_equal(ask(1, 0).edx >> 28 & 1, count > 1);
+            assert_int_equal(ask(4, 0).eax >> 26, (1U << bits) - 1);
+            assert_int_equal(ask(0xB, 0).eax, 0);
+            assert_int_equal(ask(0xB, 0).ebx, 1);
+            assert_int_equal(ask(0xB, 1).eax, bits);
+            assert_int_equal(ask(0xB, 1).ebx, count);
+            for (u32 level = 0; level < 4; level++) {
+                assert_int_equal(ask(0xB, level).edx, id);
+                assert_int_equal(ask(0xB, level).ecx & 0xFF, level);
+            }
+            assert_int_equal(ask(0xB, 2).eax | ask(0xB, 2).ebx | ask(0xB, 2).ecx >> 8, 0);
+            assert_int_equal(ask(0x80000008, 0).ecx, (count - 1) | bits << 12);
+        }
+    }
+    fake_v.config.cpu_count = 0;
+    fake_v.config.id = 0;
+}
+
 /* Six cores of one package: ids take three bits, in every leaf that says so (SDM Vol. 2 CPUID 1, 4, 0BH; APM 80000008). */
 static void six_cores(void **state)
 {
@@ -204,6 +236,7 @@ int main(void)
         cmocka_unit_test_setup(xsave_sizes_follow_xcr0, fake_setup),
         cmocka_unit_test_setup(one_core, fake_setup),
         cmocka_unit_test_setup(six_cores, fake_setup),
+        cmocka_unit_test_setup(topology_leaves_agree, fake_setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

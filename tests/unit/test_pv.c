@@ -86,6 +86,24 @@ static void clock_goes_on_when_the_guest_moves_its_tsc(void **state)
     }
 }
 
+static void a_pause_is_told_once(void **state)
+{
+    (void)state;
+    fake_host.tsc = 5000000000ULL;
+    start_at(0 - fake_host.tsc);
+    vcpu_was_stopped(&fake_v); /* nobody asked */
+    assert_int_equal(record().version, 0);
+    assert_int_equal(x86_msr_write(&fake_v, MSR_KVM_SYSTEM_TIME, RECORD_AT | 1), 0);
+    fake_host.tsc += 60 * 2300000000ULL;
+    u64 before = guest_ns();
+    vcpu_was_stopped(&fake_v);
+    assert_int_equal(record().flags, PV_CLOCK_TSC_STABLE | PV_CLOCK_GUEST_STOPPED);
+    assert_int_equal(record().version, 4);
+    assert_int_equal(guest_ns(), before);
+    x86_pv_tsc_moved(&fake_v); /* the guest has cleared it: another reason to write does not bring it back */
+    assert_int_equal(record().flags, PV_CLOCK_TSC_STABLE);
+}
+
 static void wall_clock_is_the_start_of_the_vm(void **state)
 {
     u32 wall[3];
@@ -226,6 +244,7 @@ int main(void)
         cmocka_unit_test_setup(scale_is_exact_for_every_frequency, fake_setup),
         cmocka_unit_test_setup(clock_counts_from_the_vms_start, fake_setup),
         cmocka_unit_test_setup(clock_goes_on_when_the_guest_moves_its_tsc, fake_setup),
+        cmocka_unit_test_setup(a_pause_is_told_once, fake_setup),
         cmocka_unit_test_setup(wall_clock_is_the_start_of_the_vm, fake_setup),
         cmocka_unit_test_setup(old_and_new_numbers_are_the_same_registers, fake_setup),
         cmocka_unit_test_setup(addresses_are_checked, fake_setup),

@@ -32,7 +32,8 @@
 #define LEAF1_EBX_COUNT BITS32(23, 16)
 #define LEAF1_EBX_ID BITS32(31, 24)
 #define LEAF4_EAX_CORES BITS32(31, 26)
-#define LEAFB_SMT 0x100U  /* ECX[15:8]: level type */
+#define LEAFB_SUBLEAF BITS32(7, 0)
+#define LEAFB_SMT 0x100U /* ECX[15:8]: level type */
 #define LEAFB_CORE 0x200U
 #define EXT8_ECX_CORES BITS32(7, 0)
 #define EXT8_ECX_ID_BITS BITS32(15, 12)
@@ -94,6 +95,7 @@ static const struct cpuid_row rows[] = {
     {0x7, 0, {0, LEAF7_EBX, LEAF7_ECX, LEAF7_EDX}, {0, LEAF7_EBX_TSC_ADJUST, 0, 0}, FIX_NONE},
     {0xB, 0, {0, 0, 0, 0}, {0, 0, 0, 0}, FIX_TOPOLOGY},
     {0xB, 1, {0, 0, 0, 0}, {0, 0, 1, 0}, FIX_TOPOLOGY},
+    {0xB, ANY, {0, 0, 0, 0}, {0, 0, 0, 0}, FIX_TOPOLOGY},
     {0x15, ANY, {0, 0, 0, 0}, {0, 0, 0, 0}, FIX_TSC},
     {0x16, ANY, {0, 0, 0, 0}, {0, 0, 0, 0}, FIX_MHZ},
     {0x40000000, ANY, {0, 0, 0, 0},
@@ -303,16 +305,23 @@ static void leaf_1(struct vcpu *v, struct x86_cpuid *out)
     }
 }
 
-/* One package of single-threaded cores. Subleaf 0 is the thread level, 1 the core level (SDM Vol. 2 "CPUID" leaf 0BH). */
+/* One package of single-threaded cores. Subleaf 0 is the thread level, 1 the core level, others are no level, and still say
+ * the id (SDM Vol. 2 "CPUID" leaf 0BH). */
 static void leaf_topology(const struct vcpu *v, u32 subleaf, struct x86_cpuid *out)
 {
-    out->eax = subleaf == 0 ? 0 : id_bits(v);
-    out->ebx = subleaf == 0 ? 1 : cpu_count(v);
-    out->ecx = subleaf == 0 ? LEAFB_SMT : LEAFB_CORE | 1U;
+    out->ecx = subleaf & LEAFB_SUBLEAF;
     out->edx = v->config.id;
+    if (subleaf == 0) {
+        out->ebx = 1;
+        out->ecx |= LEAFB_SMT;
+    } else if (subleaf == 1) {
+        out->eax = id_bits(v);
+        out->ebx = cpu_count(v);
+        out->ecx |= LEAFB_CORE;
+    }
 }
 
-static void fix_for_vcpu(struct vcpu *v, const struct cpuid_row *row, struct x86_cpuid *out)
+static void fix_for_vcpu(struct vcpu *v, const struct cpuid_row *row, u32 subleaf, struct x86_cpuid *out)
 {
     bool amd = x86_cpuid_is_amd();
 
@@ -321,7 +330,7 @@ static void fix_for_vcpu(struct vcpu *v, const struct cpuid_row *row, struct x86
     } else if (row->fix == FIX_PV && has_chip(v)) {
         out->eax |= X86_PV_CHIP_FEATURES;
     } else if (row->fix == FIX_TOPOLOGY) {
-        leaf_topology(v, row->subleaf, out);
+        leaf_topology(v, subleaf, out);
     } else if (row->fix == FIX_CACHE && out->eax != 0) {
         out->eax |= (u32)FIELD_PREP(LEAF4_EAX_CORES, BIT(id_bits(v)) - 1);
     } else if (row->fix == FIX_CMP_LEGACY && amd && cpu_count(v) > 1) {
@@ -342,7 +351,7 @@ void x86_cpuid_guest(struct vcpu *v, u32 leaf, u32 subleaf, struct x86_cpuid *ou
     if (row < ARRAY_SIZE(rows)) {
         *out = table.value[row];
         if (depends_on_vcpu(rows[row].fix)) {
-            fix_for_vcpu(v, &rows[row], out);
+            fix_for_vcpu(v, &rows[row], subleaf, out);
         }
     }
 }

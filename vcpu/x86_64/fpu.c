@@ -7,6 +7,7 @@
 #include "kernel/x86_64/regs.h"
 #include "mm/frame.h"
 #include "mm/physmap.h"
+#include "vcpu/x86_64/barriers.h"
 #include "vcpu/x86_64/hostcpu.h"
 #include "vcpu/x86_64/policy.h"
 #include "vcpu/x86_64/x86.h"
@@ -17,19 +18,14 @@
 #define FCW_INIT 0x37FU
 #define MXCSR_INIT 0x1F80U
 #define LEAF_XSAVE 0xDU
-#define PRED_CMD_IBPB BIT(0)
-#define CPUID_7_EDX_IBPB BIT32(26)
-#define CPUID_EXT8_EBX_IBPB BIT32(12)
 
 /* What this machine has; the same on every CPU. */
 static struct {
-    bool ready, xsave, rdtscp, ibpb;
+    bool ready, xsave, rdtscp;
     /* all that XCR0 can hold: a guest may turn on more than it is shown where XSETBV cannot be trapped */
     u64 components;
     unsigned order; /* of the area's frames */
 } host;
-
-static u32 last_vm[CPU_MAX]; /* VM id + 1 that this CPU ran last; each entry is its CPU's */
 
 static void inspect_host(void)
 {
@@ -39,8 +35,6 @@ static void inspect_host(void)
 
     host.xsave = (features.ecx & CPUID_1_ECX_XSAVE) != 0;
     host.rdtscp = (hostcpu_cpuid(CPUID_EXT_FEATURES, 0).edx & CPUID_EXT1_EDX_RDTSCP) != 0;
-    host.ibpb = (hostcpu_cpuid(7, 0).edx & CPUID_7_EDX_IBPB) != 0 ||
-                (hostcpu_cpuid(CPUID_EXT_ADDRESS, 0).ebx & CPUID_EXT8_EBX_IBPB) != 0;
     if (host.xsave) {
         host.components = xsave.eax | (u64)xsave.edx << 32;
         bytes = MAX(bytes, xsave.ecx);
@@ -117,22 +111,11 @@ static void fpu_unload(struct vcpu_arch *a)
     xsetbv(0, XCR0_X87);
 }
 
-/* Another VM's code trained this CPU's predictors: SDM Vol. 4 "IA32_PRED_CMD", APM 3.2.9. */
-static void barrier_between_vms(const struct vcpu *v)
-{
-    u32 *last = &last_vm[percpu()->id];
-
-    if (host.ibpb && *last != v->config.vm_id + 1) {
-        msr_write(MSR_IA32_PRED_CMD, PRED_CMD_IBPB);
-    }
-    *last = v->config.vm_id + 1;
-}
-
 void x86_state_load(struct vcpu *v)
 {
     const struct vcpu_arch *a = &v->arch;
 
-    barrier_between_vms(v);
+    x86_barriers_between(v->config.vm_id);
     fpu_load(a);
     write_dr0(a->dr[0]);
     write_dr1(a->dr[1]);

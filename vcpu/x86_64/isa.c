@@ -1,5 +1,6 @@
 /* What x86 supplies to the neutral core: vcpu/isa.h. */
 #include "vcpu/isa.h"
+#include "vcpu/x86_64/barriers.h"
 #include "vcpu/x86_64/emulate_short.h"
 #include "vcpu/x86_64/policy.h"
 #include "vcpu/x86_64/x86.h"
@@ -7,6 +8,7 @@
 int isa_vcpu_init(struct vcpu *v)
 {
     x86_cpuid_init();
+    x86_barriers_init();
     v->arch.tsc_offset = v->config.counter_offset;
     int error = x86_moves_init(v);
     if (error != 0) {

@@ -32,6 +32,7 @@
     (KVM_FEATURE_PV_EOI | KVM_FEATURE_PV_UNHALT | KVM_FEATURE_PV_SEND_IPI | KVM_FEATURE_PV_SCHED_YIELD)
 
 #define PV_CLOCK_TSC_STABLE 1U
+#define PV_CLOCK_GUEST_STOPPED 2U /* the VM was paused; the guest clears it */
 
 /* struct pvclock_vcpu_time_info: ns = system_time + ((TSC - tsc_timestamp) << shift) * mul / 2^32. version is odd while it
  * is being written. */

@@ -1,6 +1,7 @@
 /* KVM's clock. The TSC never stops and all vCPUs of a VM start with one offset, so one relation holds for good: system time
  * is the TSC since the VM was made, in nanoseconds. A record is written once, when the guest names its place, and again
- * only when the guest moves its TSC. A VM that did not run for a while sees that time has passed, never that it went back. */
+ * only when the guest moves its TSC or its VM was paused: a VM that did not run for a while sees that time has passed, never
+ * that it went back, and the flag in the record tells its watchdogs why. */
 #include "vcpu/x86_64/pv.h"
 #include "kernel/lib/errno.h"
 #include "kernel/lib/string.h"
@@ -62,13 +63,17 @@ static int publish(struct vcpu *v, gpa_t gpa, u32 *version, const void *body, si
     return 0;
 }
 
-static int publish_clock(struct vcpu *v, u64 gpa)
+static int publish_clock(struct vcpu *v, u64 gpa, u8 flags)
 {
     /* The guest's own count at the moment when the VM's count was zero. */
     u64 moved = v->arch.tsc_offset - v->config.counter_offset;
-    struct pv_clock_record record = {.tsc_timestamp = moved, .flags = moved == 0 ? PV_CLOCK_TSC_STABLE : 0};
+    struct pv_clock_record record = {.tsc_timestamp = moved, .flags = flags};
     s8 shift;
     u32 mul;
+
+    if (moved == 0) {
+        record.flags |= PV_CLOCK_TSC_STABLE;
+    }
 
     x86_pv_clock_scale(hostcpu_tsc_hz(), &mul, &shift);
     record.mul = mul;
@@ -89,7 +94,7 @@ int x86_pv_write_clock(struct vcpu *v, u32 msr, u64 value)
 {
     (void)msr;
     if ((value & RECORD_ENABLE) != 0 &&
-        ((value & RECORD_RESERVED) != 0 || publish_clock(v, value & RECORD_ADDRESS) != 0)) {
+        ((value & RECORD_RESERVED) != 0 || publish_clock(v, value & RECORD_ADDRESS, 0) != 0)) {
         return -E_GUEST;
     }
     v->arch.pv.clock = value;
@@ -111,9 +116,19 @@ int x86_pv_write_wall(struct vcpu *v, u32 msr, u64 value)
     return 0;
 }
 
-void x86_pv_tsc_moved(struct vcpu *v)
+static void publish_again(struct vcpu *v, u8 flags)
 {
-    if ((v->arch.pv.clock & RECORD_ENABLE) != 0 && publish_clock(v, v->arch.pv.clock & RECORD_ADDRESS) != 0) {
+    if ((v->arch.pv.clock & RECORD_ENABLE) != 0 && publish_clock(v, v->arch.pv.clock & RECORD_ADDRESS, flags) != 0) {
         v->arch.pv.clock = 0; /* it was RAM when it was set, and RAM stays */
     }
+}
+
+void x86_pv_tsc_moved(struct vcpu *v)
+{
+    publish_again(v, 0);
+}
+
+void vcpu_was_stopped(struct vcpu *v)
+{
+    publish_again(v, PV_CLOCK_GUEST_STOPPED);
 }
