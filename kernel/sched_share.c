@@ -2,10 +2,12 @@
  * needs one number: each nanosecond that a task of share s runs is paid for by 100/s of real time, and it may not run while
  * it has paid beyond the present. What it did not use it keeps for BURST_NS, so that waiting for others costs it nothing. */
 #include "kernel/sched_share.h"
+#include "kernel/time.h"
 
 #define PERCENT 100U
 #define TURN_MIN_NS (SCHED_SLICE_NS / 5) /* shorter ones would be spent on entering and leaving; the limit holds anyway */
 #define BURST_NS (20 * SCHED_SLICE_NS)
+#define WAIT_MAX_NS NS_PER_SEC /* a task that is to end, or to be looked at, answers within this time */
 #define DEBT_MAX_NS (4 * SCHED_SLICE_NS)
 
 u32 sched_share_of(const struct task *task)
@@ -40,6 +42,7 @@ void sched_share_pay(struct task *task, u64 end_ns, u64 limit_ns)
     }
     if (sched_share_capped(task)) {
         u64 oldest = task->started_ns > BURST_NS ? task->started_ns - BURST_NS : 0;
-        task->paid_until_ns = MAX(task->paid_until_ns, oldest) + ran * PERCENT / sched_share_of(task);
+        u64 paid_until = MAX(task->paid_until_ns, oldest) + ran * PERCENT / sched_share_of(task);
+        task->paid_until_ns = MIN(paid_until, end_ns + WAIT_MAX_NS);
     }
 }

@@ -21,6 +21,7 @@ CHOSEN = [("vmlinuz", "svm", 2, 1), ("vmlinuz", "svm", 4, 2), ("vmlinuz-std", "s
           ("vmlinuz", "bochs-svm", 2, 1)]
 ALL = [(kernel, "svm", vcpus, cpus) for kernel in ("vmlinuz", "vmlinuz-std") for vcpus in (1, 2, 4) for cpus in (1, 2)]
 ALL += [row for row in CHOSEN if row not in ALL]
+ALL += [("vmlinuz", "svm", 4, 2)] * 19  # with the one above: 20 boots out of 20
 
 
 def work(m, mib):

@@ -478,6 +478,22 @@ static void limits_hold_in_company(void **state)
     assert_in_range(got[2], 700, 770);
 }
 
+/* However long it ran over, it is heard of again within a second. */
+static void the_wait_is_bounded(void **state)
+{
+    struct task task = spinner(1);
+
+    (void)state;
+    now = SECOND;
+    end_of_time = 2 * SECOND;
+    overrun = SECOND / 2;
+    assert_int_equal(sched_add(&task), 0);
+    run_until_idle();
+    overrun = 0;
+    assert_int_equal(task.paid_until_ns, now + NS_PER_SEC);
+    assert_int_equal(programmed, task.paid_until_ns);
+}
+
 /* A wake-up does not let a task run that has used up its share. */
 static void waking_does_not_help(void **state)
 {
@@ -495,6 +511,10 @@ static void waking_does_not_help(void **state)
     sched_wake(&x.task);
     run_until_idle();
     assert_string_equal(story, "");
+    now += 3 * SCHED_SLICE_NS;
+    timer_interrupt();
+    run_until_idle();
+    assert_string_equal(story, "x");
 }
 
 /* The placement counts shares, not tasks. */
@@ -610,6 +630,7 @@ int main(void)
         cmocka_unit_test_setup(load_is_levelled, start),
         cmocka_unit_test_setup(a_task_is_moved_on_demand, start),
         cmocka_unit_test_setup(waking_does_not_help, start),
+        cmocka_unit_test_setup(the_wait_is_bounded, start),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
