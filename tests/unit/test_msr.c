@@ -1,4 +1,4 @@
-/* units: tests/unit/x86_fake.c vcpu/x86_64/msr.c vcpu/x86_64/msr_memtype.c vcpu/x86_64/cr.c vcpu/x86_64/cpuid.c vcpu/x86_64/regs.c vcpu/x86_64/event.c vcpu/x86_64/pv_clock.c vcpu/x86_64/pv_steal.c */
+/* units: tests/unit/x86_fake.c vcpu/x86_64/msr.c vcpu/x86_64/msr_memtype.c vcpu/x86_64/msr_speculation.c vcpu/x86_64/cr.c vcpu/x86_64/cpuid.c vcpu/x86_64/regs.c vcpu/x86_64/event.c vcpu/x86_64/pv_clock.c vcpu/x86_64/pv_steal.c */
 /* The MSR table: who is listed, which values are refused, and what a guest that tries everything can do. */
 #include "tests/unit/host.h"
 #include "kernel/lib/errno.h"
@@ -28,7 +28,7 @@ static int writes(u32 msr, u64 value)
 static void sweep_answers_exactly_the_list(void **state)
 {
     static const struct { u32 first, last; } listed[] = {
-        {0x10, 0x12}, {0x3B, 0x3B}, {0x8B, 0x8B}, {0xFE, 0xFE}, {0x174, 0x176}, {0x179, 0x17A}, {0x1D9, 0x1D9},
+        {0x10, 0x12}, {0x3B, 0x3B}, {0x8B, 0x8B}, {0xFE, 0xFE}, {0x10A, 0x10A}, {0x174, 0x176}, {0x179, 0x17A}, {0x1D9, 0x1D9},
         {0x200, 0x20F}, {0x250, 0x250}, {0x258, 0x259}, {0x268, 0x26F}, {0x277, 0x277}, {0x2FF, 0x2FF},
         {0xC0000080, 0xC0000084}, {0xC0000100, 0xC0000103}, {0xC0010010, 0xC0010010}, {0xC0010015, 0xC0010015},
         {0xC001001F, 0xC001001F}, {0xC0010055, 0xC0010055}, {0xC0011029, 0xC0011029},
@@ -82,13 +82,37 @@ static void the_machines_own_are_refused(void **state)
 {
     static const u32 msrs[] = {MSR_IA32_FEATURE_CONTROL, MSR_IA32_VMX_BASIC, MSR_IA32_VMX_VMFUNC, MSR_VM_CR,
         MSR_VM_HSAVE_PA, MSR_IA32_BIOS_UPDT_TRIG, MSR_IA32_TSC_DEADLINE, MSR_IA32_X2APIC_ICR,
-        MSR_IA32_SPEC_CTRL, MSR_IA32_PRED_CMD, MSR_SMM_BASE, MSR_IA32_XSS, MSR_IA32_MC0_CTL};
+        MSR_IA32_SPEC_CTRL, MSR_IA32_FLUSH_CMD, MSR_IA32_TSX_CTRL, MSR_SMM_BASE, MSR_IA32_XSS, MSR_IA32_MC0_CTL};
 
     (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(msrs); i++) {
         assert_false(reads(msrs[i]));
         assert_int_equal(writes(msrs[i], 0), -E_GUEST);
     }
+}
+
+/* A guest learns what the CPU is immune to, and asks for the barrier, where it is shown them. */
+static void speculation(void **state)
+{
+    (void)state;
+    fake_host.ibpbs = 0;
+    fake_host.arch_capabilities = ~0ULL;
+    assert_int_equal(value_of(MSR_IA32_ARCH_CAPABILITIES), 0x1D12E175);
+    fake_host.arch_capabilities = BIT(0) | BIT(1) | BIT(3) | BIT(7);
+    assert_int_equal(value_of(MSR_IA32_ARCH_CAPABILITIES), BIT(0));
+    assert_int_equal(writes(MSR_IA32_ARCH_CAPABILITIES, 0), -E_GUEST);
+    assert_false(reads(MSR_IA32_PRED_CMD));
+    assert_int_equal(writes(MSR_IA32_PRED_CMD, 0), 0);
+    assert_int_equal(fake_host.ibpbs, 0);
+    assert_int_equal(writes(MSR_IA32_PRED_CMD, 1), 0);
+    assert_int_equal(fake_host.ibpbs, 1);
+    assert_int_equal(writes(MSR_IA32_PRED_CMD, 0x80), -E_GUEST); /* SBPB */
+    fake_host.basic[7][0].edx &= ~CPUID_7_EDX_ARCH_CAPABILITIES;
+    fake_host.extended[8].ebx &= ~CPUID_EXT8_EBX_IBPB;
+    fake_start();
+    assert_false(reads(MSR_IA32_ARCH_CAPABILITIES));
+    assert_int_equal(writes(MSR_IA32_PRED_CMD, 1), -E_GUEST);
+    assert_int_equal(fake_host.ibpbs, 1);
 }
 
 struct value_row { u32 msr; u64 value; bool legal; };
@@ -245,6 +269,7 @@ int main(void)
         cmocka_unit_test_setup(every_write_of_any_value_is_survived, fake_setup),
         cmocka_unit_test_setup(intel_and_amd_differ, fake_setup),
         cmocka_unit_test_setup(the_machines_own_are_refused, fake_setup),
+        cmocka_unit_test_setup(speculation, fake_setup),
         cmocka_unit_test_setup(values_are_checked, fake_setup),
         cmocka_unit_test_setup(each_register_is_its_own, fake_setup),
         cmocka_unit_test_setup(tsc_write_moves_the_offset, fake_setup),

@@ -1,4 +1,4 @@
-/* units: tests/unit/x86_fake.c vcpu/x86_64/msr.c vcpu/x86_64/msr_memtype.c vcpu/x86_64/cr.c vcpu/x86_64/cpuid.c vcpu/x86_64/regs.c vcpu/x86_64/event.c vcpu/x86_64/pv_clock.c vcpu/x86_64/pv_steal.c */
+/* units: tests/unit/x86_fake.c vcpu/x86_64/msr.c vcpu/x86_64/msr_memtype.c vcpu/x86_64/msr_speculation.c vcpu/x86_64/cr.c vcpu/x86_64/cpuid.c vcpu/x86_64/regs.c vcpu/x86_64/event.c vcpu/x86_64/pv_clock.c vcpu/x86_64/pv_steal.c */
 /* KVM's paravirtual MSRs: records are right, checked, and never leave RAM. */
 #include "tests/unit/host.h"
 #include "kernel/lib/errno.h"

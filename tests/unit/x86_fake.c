@@ -54,6 +54,16 @@ void hostcpu_set_dr(u8 index, u64 value)
     fake_host.dr[index] = value;
 }
 
+u64 hostcpu_arch_capabilities(void)
+{
+    return fake_host.arch_capabilities;
+}
+
+void hostcpu_ibpb(void)
+{
+    fake_host.ibpbs++;
+}
+
 u64 hostcpu_get_xcr0(void)
 {
     return fake_host.xcr0;

@@ -9,7 +9,8 @@ struct fake_host {
     struct x86_cpuid basic[0x20][4]; /* [leaf][subleaf] */
     struct x86_cpuid xsave[16];
     struct x86_cpuid extended[0x20];
-    u64 tsc, tsc_hz, wall_ns, xcr0, tsc_aux, dr[8];
+    u64 tsc, tsc_hz, wall_ns, xcr0, tsc_aux, dr[8], arch_capabilities;
+    unsigned ibpbs; /* asked for so far */
 };
 extern struct fake_host fake_host;
 

@@ -6,7 +6,6 @@
 #define LEAF7_EBX_RTM BIT32(11)
 #define LEAF7_EDX_MD_CLEAR BIT32(10)
 #define LEAF7_EDX_L1D_FLUSH BIT32(28)
-#define EXT8_EBX_IBPB BIT32(12)
 #define EXT8_EBX_IBRS BIT32(14)
 #define EXT8_EBX_IBRS_ALWAYS_ON BIT32(16)
 #define EXT8_EBX_IBPB_RET BIT32(30) /* IBPB clears return addresses too */
@@ -26,7 +25,7 @@
 
 static bool has_ibpb(const struct x86_barrier_cpu *cpu)
 {
-    return (cpu->leaf7_edx & CPUID_7_EDX_SPEC_CTRL) != 0 || (cpu->ext8_ebx & EXT8_EBX_IBPB) != 0;
+    return (cpu->leaf7_edx & CPUID_7_EDX_SPEC_CTRL) != 0 || (cpu->ext8_ebx & CPUID_EXT8_EBX_IBPB) != 0;
 }
 
 /* A CPU that can flush it and does not say that it needs not. */

@@ -7,7 +7,6 @@
 #include "vcpu/x86_64/hostcpu.h"
 
 #define LEAF_FEATURES 7U
-#define PRED_CMD_IBPB BIT(0)
 #define FLUSH_CMD_L1D BIT(0)
 #define SPEC_CTRL_IBRS BIT(0)
 
@@ -19,13 +18,11 @@ void x86_barriers_init(void)
 {
     struct x86_cpuid leaf7 = hostcpu_cpuid(LEAF_FEATURES, 0);
     struct x86_barrier_cpu cpu = {
-        .leaf7_ebx = leaf7.ebx, .leaf7_edx = leaf7.edx, .ext8_ebx = hostcpu_cpuid(CPUID_EXT_ADDRESS, 0).ebx};
+        .leaf7_ebx = leaf7.ebx, .leaf7_edx = leaf7.edx, .ext8_ebx = hostcpu_cpuid(CPUID_EXT_ADDRESS, 0).ebx,
+        .arch_capabilities = hostcpu_arch_capabilities()};
 
     if (chosen) {
         return;
-    }
-    if ((leaf7.edx & CPUID_7_EDX_ARCH_CAPABILITIES) != 0) {
-        cpu.arch_capabilities = msr_read(MSR_IA32_ARCH_CAPABILITIES);
     }
     barriers = x86_barriers_choose(&cpu);
     chosen = true;
@@ -76,7 +73,7 @@ void x86_barriers_between(u32 vm_id)
         return;
     }
     if ((barriers & X86_BARRIER_IBPB) != 0) {
-        msr_write(MSR_IA32_PRED_CMD, PRED_CMD_IBPB);
+        hostcpu_ibpb();
     }
     if ((barriers & X86_BARRIER_RSB) != 0) {
         overwrite_return_stack();

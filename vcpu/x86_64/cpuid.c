@@ -48,7 +48,7 @@
     (BITS32(2, 1) /* AVX512VBMI UMIP */ | BITS32(12, 8) /* GFNI VAES VPCLMULQDQ VNNI BITALG */ | \
      BIT32(14) /* VPOPCNTDQ */ | BIT32(22) /* RDPID */)
 #define LEAF7_EBX_TSC_ADJUST BIT32(1)
-#define LEAF7_EDX BIT32(4)
+#define LEAF7_EDX (BIT32(4) /* FSRM */ | BIT32(10) /* MD_CLEAR */ | BIT32(29) /* ARCH_CAPABILITIES */)
 
 /* 80000001. Not there: hardware virtualization, extended APIC, OSVW, IBS, SKINIT, LWP, TOPOEXT, perf counters, MWAITX
  * (ECX); MCE, APIC, MCA, FFXSR (EDX). */
@@ -59,7 +59,7 @@
     (BITS32(6, 0) | BIT32(8) /* CX8 */ | BITS32(13, 11) /* SYSCALL MTRR PGE */ | BITS32(17, 15) | BIT32(20) /* NX */ | \
      BITS32(24, 22) /* MMXEXT MMX FXSR */ | BITS32(27, 26) /* 1 GiB pages, RDTSCP */ | BITS32(31, 29) /* LM 3DNOW */)
 #define EXT7_EDX BIT32(8) /* invariant TSC */
-#define EXT8_EBX (BIT32(0) /* CLZERO */ | BIT32(2) /* XSAVEERPTR */)
+#define EXT8_EBX (BIT32(0) /* CLZERO */ | BIT32(2) /* XSAVEERPTR */ | BIT32(12) /* IBPB */)
 #define LINEAR_BITS 48U
 #define PHYS_BITS_MAX 48U /* what four levels of stage 2 translate */
 

@@ -5,6 +5,8 @@
 #include "kernel/x86_64/insn.h"
 #include "kernel/x86_64/regs.h"
 
+#define LEAF_FEATURES 7U
+
 struct x86_cpuid hostcpu_cpuid(u32 leaf, u32 subleaf)
 {
     struct cpuid r = cpuid_get(leaf, subleaf);
@@ -60,6 +62,18 @@ void hostcpu_set_dr(u8 index, u64 value)
     case 3: write_dr3(value); break;
     default: write_dr6(value); break;
     }
+}
+
+u64 hostcpu_arch_capabilities(void)
+{
+    bool has = (hostcpu_cpuid(LEAF_FEATURES, 0).edx & CPUID_7_EDX_ARCH_CAPABILITIES) != 0;
+
+    return has ? msr_read(MSR_IA32_ARCH_CAPABILITIES) : 0;
+}
+
+void hostcpu_ibpb(void)
+{
+    msr_write(MSR_IA32_PRED_CMD, PRED_CMD_IBPB);
 }
 
 u64 hostcpu_get_xcr0(void)

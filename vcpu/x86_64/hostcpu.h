@@ -18,4 +18,6 @@ void hostcpu_set_tsc_aux(u64 value);
 u64 hostcpu_get_dr(u8 index);             /* 0-3 */
 void hostcpu_set_dr(u8 index, u64 value); /* 0-3, 6 */
 u64 hostcpu_get_xcr0(void);
+u64 hostcpu_arch_capabilities(void); /* 0 where the CPU has no such MSR */
+void hostcpu_ibpb(void);             /* the CPU has it */
 void hostcpu_set_xcr0(u64 value);

@@ -5,6 +5,7 @@
 #include "kernel/x86_64/regs.h"
 #include "vcpu/x86_64/hostcpu.h"
 #include "vcpu/x86_64/msr_memtype.h"
+#include "vcpu/x86_64/msr_speculation.h"
 #include "vcpu/x86_64/policy.h"
 #include "vcpu/x86_64/pv.h"
 #include "vcpu/x86_64/x86.h"
@@ -233,9 +234,11 @@ static const struct msr_row rows[] = {
     {MSR_IA32_PLATFORM_ID, MSR_IA32_PLATFORM_ID, INTEL, read_zero, NULL},
     {MSR_IA32_APIC_BASE, MSR_IA32_APIC_BASE, ANY_CPU, read_chip, write_chip},
     {MSR_IA32_TSC_ADJUST, MSR_IA32_TSC_ADJUST, ANY_CPU, read_tsc_adjust, write_tsc_adjust},
+    {MSR_IA32_PRED_CMD, MSR_IA32_PRED_CMD, ANY_CPU, NULL, x86_msr_write_pred_cmd},
     {MSR_IA32_BIOS_SIGN_ID, MSR_IA32_BIOS_SIGN_ID, ANY_CPU, read_zero, write_ignored},
     {MSR_PLATFORM_INFO, MSR_PLATFORM_INFO, INTEL, read_zero, NULL},
     {MSR_IA32_MTRRCAP, MSR_IA32_MTRRCAP, ANY_CPU, x86_msr_read_mtrrcap, NULL},
+    {MSR_IA32_ARCH_CAPABILITIES, MSR_IA32_ARCH_CAPABILITIES, ANY_CPU, x86_msr_read_arch_capabilities, NULL},
     {MSR_IA32_SYSENTER_CS, MSR_IA32_SYSENTER_CS, ANY_CPU, read_sys, write_sys_low},
     {MSR_IA32_SYSENTER_ESP, MSR_IA32_SYSENTER_EIP, ANY_CPU, read_sys, write_sys_address},
     {MSR_IA32_MCG_CAP, MSR_IA32_MCG_CAP, ANY_CPU, read_zero, NULL},
