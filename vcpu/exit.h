@@ -35,7 +35,7 @@ enum vcpu_shutdown { VCPU_SHUTDOWN_TRIPLE_FAULT, VCPU_SHUTDOWN_RESET, VCPU_SHUTD
 struct vcpu_exit {
     enum vcpu_exit_kind kind;
     u8 insn_len; /* bytes to advance on finish; 0 = already advanced or not applicable */
-    bool answered; /* HYPERCALL: by vcpu_config.answer; never returned by vcpu_run() */
+    bool answered; /* served already: never returned by vcpu_run() */
     union {
         u64 where; /* the first word of what follows: with port, gpa or number in it */
         struct {

@@ -159,34 +159,33 @@ static void remember(struct vcpu *v, const struct vcpu_exit *exit)
     past->kind = exit->kind;
 }
 
-/* Let the VM layer serve the exit here, where entering again costs least. false: it has to be returned. */
-static bool serve(struct vcpu *v, struct vcpu_exit *exit)
+bool vcpu_serve(struct vcpu *v, struct vcpu_exit *exit)
 {
     remember(v, exit);
     if (v->config.serve == NULL) {
         return false;
     }
     arch_irq_enable();
-    bool served = v->config.serve(v, exit);
+    exit->answered = v->config.serve(v, exit);
     arch_irq_disable();
-    return served;
+    return exit->answered;
 }
 
 static void enter_until_served(struct vcpu *v, struct vcpu_exit *exit)
 {
-    exit->answered = false;
     do {
         if (vcpu_must_leave(v)) {
             exit->kind = VCPU_EXIT_KICKED;
             return;
         }
+        exit->answered = false;
         v->backend->run(v, exit);
         vcpu_count(v, exit->kind);
         if (exit->kind == VCPU_EXIT_KICKED) {
             arch_irq_take_pending(); /* a host interrupt ended the guest: the host's own handler takes it */
             exit->kind = VCPU_EXIT_NONE;
         }
-    } while (exit->kind == VCPU_EXIT_NONE || exit->answered || serve(v, exit));
+    } while (exit->kind == VCPU_EXIT_NONE || exit->answered || vcpu_serve(v, exit));
 }
 
 static void leave(struct vcpu *v, const struct vcpu_exit *exit)

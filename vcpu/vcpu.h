@@ -165,6 +165,9 @@ static inline void vcpu_count(struct vcpu *v, enum vcpu_exit_kind kind)
     v->exits++;
     v->exit_counts[kind]++;
 }
+/* Let the VM layer serve an exit where entering again costs least: inside vcpu_run(). Owner CPU, IRQs off, but on meanwhile.
+ * true: done, and exit->answered; false: it has to be returned. */
+bool vcpu_serve(struct vcpu *v, struct vcpu_exit *exit);
 /* Does the CPU, or a request, want the vCPU out of vcpu_run()? Owner CPU. */
 static inline bool vcpu_must_leave(const struct vcpu *v)
 {

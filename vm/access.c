@@ -23,7 +23,7 @@ static void *ram_window(void *ctx, gpa_t gpa, size_t len)
     return gmem_window(&vm->mem, gpa, len);
 }
 
-static void mmio(void *ctx, gpa_t gpa, u8 size, bool write, u64 *value)
+static NO_STACK_GUARD void mmio(void *ctx, gpa_t gpa, u8 size, bool write, u64 *value)
 {
     struct vm *vm = ctx;
     struct vcpu *v = percpu()->current_vcpu; /* emulation runs on the CPU to which its vCPU is bound */

@@ -135,12 +135,22 @@ void guest_write64(u64 gpa, u64 value)
     memcpy(guest.ram + gpa, &value, sizeof(value));
 }
 
+/* Everything is valid but MODE, which comes from the others. */
+static void regs_fetch(struct vcpu *v, u32 groups)
+{
+    v->arch.code_bits = x86_code_bits(v);
+    v->arch.valid |= groups;
+}
+
 static void reset(void)
 {
+    static const struct vcpu_backend backend = {.regs_fetch = regs_fetch};
+
     memset(&guest, 0, sizeof(guest));
     memset(remembered, 0, sizeof(remembered));
     guest.v.arch.moves = (struct x86_moves *)remembered;
     guest.v.config.mem = &mem_ops;
+    guest.v.backend = &backend;
     guest.v.arch.valid = X86_G_ALL;
     guest.v.arch.rflags = RFLAGS_FIXED;
     guest.next_table = KIB(4);

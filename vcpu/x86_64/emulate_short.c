@@ -8,7 +8,6 @@
 #include "kernel/lib/string.h"
 #include "kernel/x86_64/regs.h"
 #include "mm/heap.h"
-#include "vcpu/x86_64/emulate_alu.h"
 
 #define PAGE_BYTES KIB(4)
 #define MOVES 8U /* remembered, by RIP */
@@ -22,7 +21,7 @@ struct move {
     const u64 *at[LEVELS]; /* the entries that lead to it; those that a large page leaves over repeat the last */
     u64 entry[LEVELS];
     u64 disp; /* with what RIP-relative addressing adds */
-    u64 imm;
+    s32 imm;  /* sign-extended, as all constants are that can be stored */
     u8 length;       /* 0: nothing is remembered here */
     u8 base, index;  /* or X86_NO_REG */
     u8 scale;
@@ -31,6 +30,8 @@ struct move {
     bool write;
     bool high_byte;  /* AH..BH */
 };
+
+_Static_assert((sizeof(struct move) & (sizeof(struct move) - 1)) == 0, "found by a shift");
 
 struct x86_moves {
     struct move move[MOVES];
@@ -73,7 +74,7 @@ static bool describe(const struct x86_emu *e, struct move *m)
     m->disp = in->disp + (in->rip_relative ? m->rip + in->length : 0);
     m->size = m->write ? e->dst.size : e->src.size;
     m->width = m->write ? m->size : e->dst.size;
-    m->imm = in->imm;
+    m->imm = (s32)in->imm;
     m->high_byte = m->width == 1 && in->rex == 0 && reg >= X86_RSP && reg <= X86_RDI;
     m->reg = m->high_byte ? (u8)(reg - X86_RSP) : reg;
     return e->op->run == emu_mov && in->code_bits == 64 && in->addrsize == 8 && in->seg < X86_FS &&
@@ -107,13 +108,15 @@ void x86_moves_learn(const struct x86_emu *e, u64 rip, const u8 *bytes)
     struct move m = {.rip = rip, .cr3 = e->a->cr3, .write = e->dst.mem};
 
     if (describe(e, &m) && locate(e->v, &m)) {
-        m.mask = x86_size_mask(m.length);
+        m.mask = ~0ULL >> (64 - 8U * m.length);
         memcpy(&m.bytes, bytes, m.length);
         *move_at(e->v, rip) = m;
     }
 }
 
 /* --- execute -------------------------------------------------------------------------------------------------------------- */
+
+static const u64 size_masks[] = {[1] = GENMASK(7, 0), [2] = GENMASK(15, 0), [4] = GENMASK(31, 0), [8] = ~0ULL};
 
 static u64 read_word(const u8 *at)
 {
@@ -130,6 +133,7 @@ static inline bool holds(const struct vcpu_arch *a, const struct move *m)
         return false;
     }
     u64 differ = (read_word(m->code) ^ m->bytes) & m->mask;
+#pragma GCC unroll 4
     for (u32 i = 0; i < LEVELS; i++) {
         differ |= READ_ONCE(*m->at[i]) ^ m->entry[i];
     }
@@ -154,30 +158,30 @@ static inline void load(struct vcpu_arch *a, const struct move *m, u64 value)
     if (m->width >= sizeof(u32)) {
         *reg = value;
     } else {
-        *reg = (*reg & ~(x86_size_mask(m->width) << shift)) | value << shift;
+        *reg = (*reg & ~(size_masks[m->width] << shift)) | value << shift;
     }
 }
 
-bool x86_moves_execute(struct vcpu *v, gpa_t gpa, bool write)
+NO_STACK_GUARD bool x86_moves_execute(struct vcpu *v, gpa_t gpa, bool write)
 {
     const struct vcpu_config *config = &v->config;
     const struct move *m = move_at(v, v->arch.rip);
+    struct vcpu_arch *a = x86_regs(v, X86_G_CR | X86_G_MODE);
 
-    if (v->arch.reinject || x86_code_bits(v) != 64) {
+    if (a->reinject || (a->dirty & (X86_G_CR | X86_G_SEG)) != 0 || a->code_bits != 64) {
         return false;
     }
-    struct vcpu_arch *a = x86_regs(v, X86_G_CR);
     if (!holds(a, m) || m->write != write || !begins_at(a, m, gpa)) {
         return false;
     }
     u64 value = ~0ULL;
     if (write) {
-        value = m->reg == X86_NO_REG ? m->imm : a->gpr[m->reg] >> (m->high_byte ? 8 : 0);
-        value &= x86_size_mask(m->size);
+        value = m->reg == X86_NO_REG ? (u64)(s64)m->imm : a->gpr[m->reg] >> (m->high_byte ? 8 : 0);
+        value &= size_masks[m->size];
     }
     config->mem->mmio(config->ctx, gpa, m->size, write, &value);
     if (!write) {
-        load(a, m, value & x86_size_mask(m->size));
+        load(a, m, value & size_masks[m->size]);
     }
     x86_advance(v, m->length);
     return true;

@@ -37,8 +37,8 @@ enum x86_exit_code {
 struct x86_exit {
     enum x86_exit_code code;
     u8 insn_len;          /* from hardware; 0 = unknown, decode when needed (x86_insn_len()) */
-    u64 hw_reason;        /* raw, for reports */
-    u64 qual, detail;     /* raw qualification / EXITINFO1, EXITINFO2 */
+    u64 hw_reason;        /* raw, for reports: */
+    u64 qual, detail;     /* qualification / EXITINFO1, EXITINFO2; stale after exits that nobody reports */
     union {
         struct { u8 vector; bool has_error; u32 error; u64 cr2; } exception;
         struct { u8 cr; bool decoded, write; u8 kind; /* enum x86_cr_kind */ u8 gpr; u16 lmsw; } cr;
@@ -118,12 +118,16 @@ static inline void x86_exit_handle(struct vcpu *v, const struct x86_exit *xe, st
 }
 /* May run() enter again at once after what x86_exit_handle() filled? If so the exit has been counted, and what
  * x86_before_entry() does has been done. */
+static inline bool x86_is_served_inside(enum vcpu_exit_kind kind)
+{
+    return kind == VCPU_EXIT_PIO || kind == VCPU_EXIT_NPF || kind == VCPU_EXIT_HYPERCALL;
+}
 bool x86_goes_on_after_work(struct vcpu *v, struct vcpu_exit *exit);
 static inline bool x86_goes_on(struct vcpu *v, struct vcpu_exit *exit)
 {
     const struct vcpu_arch *a = &v->arch;
 
-    if (exit->kind != VCPU_EXIT_NONE && !exit->answered) {
+    if (exit->kind != VCPU_EXIT_NONE && !exit->answered && (!x86_is_served_inside(exit->kind) || !vcpu_serve(v, exit))) {
         return false;
     }
     u32 work = (READ_ONCE(v->requests) & (X86_WORK_REQUESTS | VCPU_REQ_STOP)) | a->event_work | READ_ONCE(percpu()->resched);

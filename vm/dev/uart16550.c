@@ -68,6 +68,17 @@ static bool irq_level(const struct vuart *uart)
     return interrupt_id(uart) != IIR_NONE && (uart->mcr & MCR_OUT2) != 0 && (uart->mcr & MCR_LOOP) == 0;
 }
 
+/* The chips behind the wire have nothing to hear while its level stays. */
+static void drive(struct vuart *uart)
+{
+    bool level = irq_level(uart);
+
+    if (level != uart->level) {
+        uart->level = level;
+        irqline_set(&uart->irq, level);
+    }
+}
+
 static void enqueue(struct vuart *uart, u8 byte)
 {
     if (queued(uart) == VUART_QUEUE) {
@@ -211,7 +222,7 @@ static void vuart_access(void *device, u64 offset, u8 size, bool write, u64 *val
     } else {
         *value = read_register(uart, offset);
     }
-    irqline_set(&uart->irq, irq_level(uart));
+    drive(uart);
     spin_unlock(&uart->lock, flags);
     if (send) {
         uart->transmit(uart->ctx, byte);
@@ -223,7 +234,7 @@ void vuart_receive(struct vuart *uart, u8 byte)
     u64 flags = spin_lock(&uart->lock);
 
     enqueue(uart, byte);
-    irqline_set(&uart->irq, irq_level(uart));
+    drive(uart);
     spin_unlock(&uart->lock, flags);
 }
 

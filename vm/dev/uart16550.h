@@ -14,6 +14,7 @@ struct vuart {
     u8 divisor[2];
     bool thr_event;  /* transmitter-empty interrupt pending */
     bool overrun;
+    bool level;      /* of the wire */
     u8 queue[VUART_QUEUE];
     u32 head, tail;  /* queue indices, free-running */
     struct irqline irq;

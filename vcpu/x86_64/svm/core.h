@@ -47,13 +47,15 @@ static inline void svm_exit_decode(struct vcpu *v, const struct svm_exit_row *ro
     const struct vmcb_control *control = &vmcb->control;
 
     xe->code = (enum x86_exit_code)(row->code + (control->exitinfo1 & row->facts & SVM_EXIT_DIRECTION));
-    xe->hw_reason = control->exitcode;
-    xe->qual = control->exitinfo1;
-    xe->detail = control->exitinfo2;
     if (svm_has(SVM_FEATURE_NRIPS)) {
         xe->insn_len = svm_nrip_len(vmcb);
     } else {
         xe->insn_len = (row->facts & SVM_EXIT_LENGTH) != 0 ? svm_insn_len(v, svm_of(v), vmcb) : 0;
+    }
+    if ((row->facts & SVM_EXIT_LENGTH) == 0) { /* the others end well, and nobody reports them */
+        xe->hw_reason = control->exitcode;
+        xe->qual = control->exitinfo1;
+        xe->detail = control->exitinfo2;
     }
     if (row->decode != NULL) {
         row->decode(vmcb, xe);

@@ -194,6 +194,9 @@ void vmx_regs_flush(struct vcpu *v)
 /* Out of line: most exits want CR at most. */
 static __attribute__((noinline)) void fetch_others(struct vcpu *v, u32 groups)
 {
+    if ((groups & X86_G_CORE) != 0) {
+        vmx_core_fetch(v, vmx_of(v));
+    }
     for (size_t i = 0; i < ARRAY_SIZE(groups_beyond_core); i++) {
         if ((groups & groups_beyond_core[i].bit) != 0) {
             groups_beyond_core[i].fetch(v);
@@ -204,14 +207,13 @@ static __attribute__((noinline)) void fetch_others(struct vcpu *v, u32 groups)
 void vmx_regs_fetch(struct vcpu *v, u32 groups)
 {
     v->arch.valid |= groups;
-    if (groups == X86_G_CR) {
+    if ((groups & X86_G_CR) != 0) {
         fetch_control(v);
-    } else if (groups == X86_G_MODE) {
+    }
+    if ((groups & X86_G_MODE) != 0) {
         fetch_mode(v);
-    } else {
-        if ((groups & X86_G_CORE) != 0) {
-            vmx_core_fetch(v, vmx_of(v));
-        }
-        fetch_others(v, groups);
+    }
+    if ((groups & ~(X86_G_CR | X86_G_MODE)) != 0) {
+        fetch_others(v, groups & ~X86_G_CR);
     }
 }
