@@ -1,7 +1,11 @@
 #include "drivers/uart16550.h"
+#include "kernel/base/panic.h"
 #include "kernel/lib/errno.h"
+#include "kernel/time.h"
+#include "mm/heap.h"
 
-enum { REG_DATA = 0, REG_DLL = 0, REG_IER = 1, REG_DLM = 1, REG_FCR = 2, REG_LCR = 3, REG_MCR = 4, REG_LSR = 5, REG_SCR = 7 };
+enum { REG_DATA = 0, REG_DLL = 0, REG_IER = 1, REG_DLM = 1, REG_FCR = 2 };
+enum { REG_LCR = 3, REG_MCR = 4, REG_LSR = 5, REG_SCR = 7 };
 
 #define IER_RX_AVAILABLE 0x01U
 #define FCR_ENABLE 0x01U
@@ -25,6 +29,10 @@ enum { REG_DATA = 0, REG_DLL = 0, REG_IER = 1, REG_DLM = 1, REG_FCR = 2, REG_LCR
 #define TX_SPINS 200000U /* one byte takes 9 ms at 1200 baud; a register read takes about 1 us on a real bus */
 #define TIMEOUTS_MAX 4U  /* then the UART is taken for dead */
 #define RX_BURST 64U
+#define TX_BURSTS 4U /* of a FIFO, in a row */
+#define BITS_PER_BYTE 10U /* on the wire: start, eight, stop */
+#define LATE_NS (10 * NS_PER_US)
+#define STALL_NS (2 * NS_PER_SEC) /* nobody takes our bytes any more: no guest shall wait for it */
 
 static bool wait_lsr(struct uart16550 *uart, u8 bits, u32 spins)
 {
@@ -36,17 +44,108 @@ static bool wait_lsr(struct uart16550 *uart, u8 bits, u32 spins)
     return true;
 }
 
-static void uart_write(struct console_device *device, const char *text, size_t len)
+/* Send a byte, now; a UART that does not want it for too long is given up. */
+static void send_now(struct uart16550 *uart, u8 byte)
+{
+    if (uart->timeouts >= TIMEOUTS_MAX) {
+        return;
+    }
+    if (wait_lsr(uart, LSR_THRE, TX_SPINS)) {
+        uart->timeouts = 0;
+        uart->write(uart, REG_DATA, byte);
+    } else {
+        uart->timeouts++;
+    }
+}
+
+static u8 take(struct uart16550 *uart)
+{
+    u8 byte = uart->queue[uart->first];
+
+    uart->first = (uart->first + 1) % UART16550_QUEUE;
+    uart->queued--;
+    return byte;
+}
+
+static void flush(struct uart16550 *uart)
+{
+    while (uart->queued != 0) {
+        send_now(uart, take(uart));
+    }
+}
+
+static bool stalled(const struct uart16550 *uart)
+{
+    return uart->queued != 0 && time_now_ns() - uart->sent_ns > STALL_NS;
+}
+
+/* Give the FIFO what it takes now; for the rest we come back when it is empty. By timer, not by the transmitter's interrupt: so
+ * nothing depends on how a UART raises that beside the receiver's, on a line that may be edge-triggered. */
+static void uart_send(struct console_device *device)
 {
     struct uart16550 *uart = CONTAINER_OF(device, struct uart16550, console);
 
-    for (size_t i = 0; i < len && uart->timeouts < TIMEOUTS_MAX; i++) {
-        if (wait_lsr(uart, LSR_THRE, TX_SPINS)) {
-            uart->timeouts = 0;
-            uart->write(uart, REG_DATA, (u8)text[i]);
-        } else {
-            uart->timeouts++;
+    for (u32 burst = 0; burst < TX_BURSTS && uart->queued != 0 && (uart->read(uart, REG_LSR) & LSR_THRE) != 0; burst++) {
+        for (u32 i = 0; i < FIFO_SIZE && uart->queued != 0; i++) {
+            uart->write(uart, REG_DATA, take(uart));
         }
+        uart->sent_ns = time_now_ns();
+        uart->timeouts = 0;
+    }
+    if (uart->queued != 0 && !__atomic_exchange_n(&uart->timed, true, __ATOMIC_ACQ_REL)) {
+        timer_arm(&uart->timer, time_now_ns() + uart->fifo_ns);
+    }
+}
+
+static void fifo_empty(struct timer *timer)
+{
+    struct uart16550 *uart = timer->arg;
+
+    __atomic_store_n(&uart->timed, false, __ATOMIC_RELEASE); /* before sending, which arms again */
+    console_service(&uart->console);
+}
+
+static u32 uart_room(struct console_device *device)
+{
+    const struct uart16550 *uart = CONTAINER_OF(device, struct uart16550, console);
+
+    return uart->queue == NULL || stalled(uart) ? ~0U : UART16550_QUEUE - uart->queued;
+}
+
+/* What does not fit waits for the wire, a byte's time for each byte; on a stalled one it is lost. */
+static void enqueue(struct uart16550 *uart, u8 byte)
+{
+    if (uart->queued == UART16550_QUEUE) {
+        if (stalled(uart)) {
+            return;
+        }
+        send_now(uart, take(uart));
+        uart->sent_ns = time_now_ns();
+    }
+    if (uart->queued == 0) {
+        uart->sent_ns = time_now_ns();
+    }
+    uart->queue[(uart->first + uart->queued) % UART16550_QUEUE] = byte;
+    uart->queued++;
+}
+
+static void uart_write(struct console_device *device, const char *text, size_t len)
+{
+    struct uart16550 *uart = CONTAINER_OF(device, struct uart16550, console);
+    bool queue = uart->queue != NULL && !panic_happened();
+
+    if (!queue) {
+        flush(uart);
+    }
+    for (size_t i = 0; i < len; i++) {
+        if (queue) {
+            enqueue(uart, (u8)text[i]);
+        } else {
+            send_now(uart, (u8)text[i]);
+        }
+    }
+    if (queue) {
+        uart_send(device);
     }
 }
 
@@ -54,6 +153,7 @@ static void uart_drain(struct console_device *device)
 {
     struct uart16550 *uart = CONTAINER_OF(device, struct uart16550, console);
 
+    flush(uart);
     if (uart->timeouts < TIMEOUTS_MAX) {
         (void)wait_lsr(uart, LSR_TEMT, FIFO_SIZE * TX_SPINS);
     }
@@ -87,15 +187,12 @@ int uart16550_init(struct uart16550 *uart, u32 baud)
     uart->write(uart, REG_FCR, FCR_ENABLE | FCR_CLEAR_RX | FCR_CLEAR_TX);
     uart->write(uart, REG_MCR, MCR_DTR | MCR_RTS | MCR_OUT2);
     uart->timeouts = 0;
+    uart->fifo_ns = FIFO_SIZE * BITS_PER_BYTE * NS_PER_SEC / baud + LATE_NS;
     uart->console.write = uart_write;
     uart->console.drain = uart_drain;
+    uart->console.send = uart_send;
+    uart->console.room = uart_room;
     return 0;
-}
-
-void uart16550_enable_receive(struct uart16550 *uart)
-{
-    uart16550_receive(uart); /* what came before would never raise an edge */
-    uart->write(uart, REG_IER, IER_RX_AVAILABLE);
 }
 
 void uart16550_receive(void *arg)
@@ -112,4 +209,12 @@ void uart16550_receive(void *arg)
             console_input(byte);
         }
     }
+}
+
+void uart16550_start(struct uart16550 *uart)
+{
+    timer_init(&uart->timer, fifo_empty, uart);
+    uart->queue = heap_alloc(UART16550_QUEUE);
+    uart16550_receive(uart); /* what came before would never raise an edge */
+    uart->write(uart, REG_IER, IER_RX_AVAILABLE);
 }

@@ -2,9 +2,11 @@
 #pragma once
 #include "kernel/console.h"
 #include "kernel/lib/types.h"
+#include "kernel/timer.h"
 
 #define UART16550_CLOCK_HZ 1843200U
 #define UART16550_REGS 8U
+#define UART16550_QUEUE 16000U /* 1.4 s at 115200 baud */
 
 struct uart16550 {
     struct console_device console; /* name filled by the owner */
@@ -12,12 +14,20 @@ struct uart16550 {
     void (*write)(struct uart16550 *uart, u32 reg, u8 value);
     u64 base;     /* for read and write: port number or mapped address */
     u32 timeouts; /* bytes in a row that could not be sent */
+    u8 *queue;    /* UART16550_QUEUE bytes to be sent; NULL until uart16550_start() */
+    u32 first, queued;  /* in it; the console's lock protects them */
+    u64 sent_ns;        /* when a byte went out last */
+    u64 fifo_ns;        /* what the wire takes for a full FIFO */
+    struct timer timer; /* then */
+    bool timed;         /* it is armed */
 };
 
 /* Program the UART to baud 8N1 with FIFOs on and interrupts off, and make it a console device (not yet added).
  * Returns 0, -E_NOENT (no UART answers there), -E_INVAL (baud is not reachable). read, write and base are set. */
 MUST_CHECK int uart16550_init(struct uart16550 *uart, u32 baud);
 
-/* Let received bytes raise the UART's interrupt; uart16550_receive() is its handler (arg: the uart). */
-void uart16550_enable_receive(struct uart16550 *uart);
+/* From now on output waits in a queue and leaves by timer, and received bytes raise the UART's interrupt: the handler, which may
+ * also be called often instead, is uart16550_receive() (arg: the uart). Needs the heap and timers; without memory output goes
+ * on as before. */
+void uart16550_start(struct uart16550 *uart);
 void uart16550_receive(void *arg);

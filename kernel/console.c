@@ -3,238 +3,178 @@
 #include "kernel/console.h"
 #include "kernel/base/lock.h"
 #include "kernel/base/log.h"
-#include "kernel/base/percpu.h"
-#include "kernel/lib/ecma48.h"
+#include "kernel/console_wire.h"
 #include "kernel/lib/string.h"
-#include <arch/cpu.h>
+#include "kernel/time.h"
 
 #define REPLAY_LINES 8U
 #define REPLAY_BYTES 1024U
-#define NO_CPU (~0U)
-#define ENTER_SPINS 20000000U /* about a second of pauses */
+#define LITTLE_BYTE_NS NS_PER_MS
+#define LITTLE_NS (1024 * LITTLE_BYTE_NS)
 
-static struct console_device *devices;
 static struct console_port *ports; /* in the order of opening */
 static struct console_port *focus;
-static struct console_port *open_port; /* whose unfinished line is on the wire: the focus or NULL */
-static bool prefixed;
-static bool log_muted;
+static bool full;                      /* guests should stop printing; written with the lock held */
+static bool waiters;                   /* a port waits for the end of that */
 
 /* Keeps receive() of a port running at most until console_close(); taken before the output lock. Protects focus too. */
 static struct spinlock input_lock = SPINLOCK_INIT;
 
-/* The output lock protects all of the above and the devices. Not a spinlock: a panic inside the console, or while
- * another CPU that will never run again holds it, must still get its text out. */
-static u32 owner = NO_CPU;
+/* --- output of ports ---------------------------------------------------------------------------------------------------- */
 
-static u64 console_enter(void)
+/* Everything that a port in the background has collected, as one line. */
+static void say_line(struct console_port *port)
 {
-    u64 flags = arch_irq_save();
-    u32 me = percpu()->id;
-
-    for (u32 spins = 0; spins < ENTER_SPINS; spins++) {
-        u32 expected = NO_CPU;
-        if (__atomic_compare_exchange_n(&owner, &expected, me, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED) ||
-            expected == me) {
-            return flags;
-        }
-        arch_cpu_relax();
-    }
-    return flags;
+    console_interject_begin();
+    console_prefix(console_say, port);
+    console_say(port->line.text, port->line.len);
+    console_say("\r\n", 2);
+    console_interject_end();
+    console_line_clear(&port->line);
 }
 
-static void console_leave(u64 flags)
+static void show_focus(const char *text, size_t len)
 {
-    __atomic_store_n(&owner, NO_CPU, __ATOMIC_RELEASE);
-    arch_irq_restore(flags);
+    console_open_line(focus);
+    console_emit(text, len);
 }
 
-static void emit(const char *text, size_t len)
+/* The focus' line is finished on the wire. */
+static void line_done(struct console_port *port)
 {
-    for (struct console_device *device = devices; device != NULL; device = device->next) {
-        device->write(device, text, len);
-    }
+    console_line_clear(&port->line);
+    console_line_done();
 }
 
-static void emit_newline(void)
+static void put_focus(struct console_port *port, u8 byte)
 {
-    emit("\r\n", 2);
-}
-
-static void emit_prefix(const struct console_port *port)
-{
-    if (prefixed && !port->bare) {
-        emit("[", 1);
-        emit(port->name, strnlen(port->name, sizeof(port->name)));
-        emit("] ", 2);
+    console_line_moved();
+    if (console_line_put(&port->line, byte, show_focus)) {
+        console_open_line(port);
+        console_emit_newline();
+        line_done(port);
     }
 }
 
-/* Bring the wire to the start of a line; reopen_line() after printing shows the unfinished line again. */
-static void break_line(void)
+/* A guest that has the wire for itself: as it is. Of a line that is too long, only the last part is shown again. */
+static void put_untouched(struct console_port *port, u8 byte)
 {
-    if (open_port != NULL) {
-        emit_newline();
+    console_line_moved();
+    console_open_line(port);
+    console_emit((const char *)&byte, 1);
+    if (console_line_put(&port->line, byte, NULL)) {
+        console_line_clear(&port->line);
     }
-}
-
-static void reopen_line(void)
-{
-    if (open_port != NULL) {
-        emit_prefix(open_port);
-        emit(open_port->line, open_port->line_len);
-    }
-}
-
-/* Lines of our own, each ended by a bare newline, to one device. */
-static void emit_lines(struct console_device *device, const char *text, size_t len)
-{
-    const char *end = text + len;
-
-    while (text < end) {
-        const char *newline = memchr(text, '\n', (size_t)(end - text));
-        device->write(device, text, (size_t)((newline != NULL ? newline : end) - text));
-        if (newline == NULL) {
-            return;
-        }
-        device->write(device, "\r\n", 2);
-        text = newline + 1;
-    }
-}
-
-static void log_to_console(struct log_sink *sink, const char *text, size_t len)
-{
-    (void)sink;
-    if (log_muted) {
-        return;
-    }
-    u64 flags = console_enter();
-    break_line();
-    for (struct console_device *device = devices; device != NULL; device = device->next) {
-        emit_lines(device, text, len);
-    }
-    reopen_line();
-    console_leave(flags);
-}
-
-/* What has been logged so far, for a device that comes later. */
-struct replay_sink {
-    struct log_sink sink;
-    struct console_device *device;
-};
-
-static void replay_log(struct log_sink *sink, const char *text, size_t len)
-{
-    struct console_device *device = CONTAINER_OF(sink, struct replay_sink, sink)->device;
-
-    emit_lines(device, text, len);
-}
-
-void console_add_device(struct console_device *device)
-{
-    static struct log_sink to_console = {.write = log_to_console};
-    struct replay_sink replay = {.sink.write = replay_log, .device = device};
-
-    if (!device->has_log) {
-        log_add_sink(&replay.sink);
-        log_remove_sink(&replay.sink);
-    }
-    u64 flags = console_enter();
-    bool first = devices == NULL;
-    device->next = devices;
-    devices = device;
-    console_leave(flags);
-    if (first) {
-        log_muted = true; /* adding a sink shows it the old lines */
-        log_add_sink(&to_console);
-        log_muted = false;
-    }
-}
-
-void console_drain(void)
-{
-    u64 flags = console_enter();
-
-    for (struct console_device *device = devices; device != NULL; device = device->next) {
-        if (device->drain != NULL) {
-            device->drain(device);
-        }
-    }
-    console_leave(flags);
-}
-
-void console_set_prefix(bool prefix)
-{
-    prefixed = prefix;
-}
-
-/* Everything that port has collected, as one line. */
-static void flush_line(struct console_port *port)
-{
-    bool whole = port->line_len != 0 && port->line[port->line_len - 1] == '\n';
-
-    break_line();
-    emit_prefix(port);
-    emit(port->line, port->line_len);
-    if (!whole) {
-        emit_newline();
-    }
-    port->line_len = 0;
-    reopen_line();
-}
-
-static void put_background(struct console_port *port, char byte)
-{
-    if (port->line_len == CONSOLE_LINE_MAX) {
-        flush_line(port);
-    }
-    port->line[port->line_len++] = byte;
     if (byte == '\n') {
-        flush_line(port);
+        line_done(port);
     }
 }
 
-/* Keep the focus' unfinished line for reopen_line(). Escape sequences are left out: a second cursor query would make the
- * terminal answer twice, into the guest's input. A carriage return begins the line anew. */
-static void remember(struct console_port *port, char byte)
+static void put(struct console_port *port, u8 byte)
 {
-    if (ecma48_in_escape(&port->escape, (u8)byte)) {
-        return;
+    if (port != focus) {
+        if (console_line_put(&port->line, byte, NULL)) {
+            say_line(port);
+        }
+    } else if (console_prefixed()) {
+        put_focus(port, byte);
+    } else {
+        put_untouched(port, byte);
     }
-    if (port->line_len == CONSOLE_LINE_MAX || (port->line_len != 0 && port->line[port->line_len - 1] == '\r')) {
-        port->line_len = 0; /* of a line that is too long, only the last part is shown again */
-    }
-    port->line[port->line_len++] = byte;
 }
 
-static void put_focus(struct console_port *port, char byte)
+/* A kilobyte, and one more each second, that a port may print while others fill the devices. */
+static bool little(struct console_port *port)
 {
-    if (open_port == NULL) {
-        emit_prefix(port);
-        open_port = port;
+    u64 now = time_now_ns();
+    u64 paid = MAX(port->paid_ns, now > LITTLE_NS ? now - LITTLE_NS : 0);
+
+    if (paid + LITTLE_BYTE_NS > now) {
+        return false;
     }
-    emit(&byte, 1);
-    if (byte == '\n') {
-        open_port = NULL;
-        port->line_len = 0;
-        port->escape = 0;
-        return;
+    port->paid_ns = paid + LITTLE_BYTE_NS;
+    return true;
+}
+
+/* Is there room for output of a port? Mote's own always finds some. */
+static bool admit(struct console_port *port)
+{
+    u32 room = console_room();
+
+    WRITE_ONCE(full, room < CONSOLE_ROOM_STOP);
+    return room >= CONSOLE_ROOM_LAST || port->bare || (room >= CONSOLE_ROOM_LITTLE && little(port));
+}
+
+/* How much to report as lost now; once a second is enough. */
+static u64 take_lost(struct console_port *port, bool closing)
+{
+    u64 lost = port->lost;
+
+    if (lost == 0 || (!closing && time_now_ns() - port->told_ns < NS_PER_SEC)) {
+        return 0;
     }
-    remember(port, byte);
+    port->told_ns = time_now_ns();
+    port->lost = 0;
+    return lost;
+}
+
+static void report_lost(const struct console_port *port, u64 lost)
+{
+    if (lost != 0) {
+        log_event("vm=%s ev=console lost-bytes=%llu", port->name, (unsigned long long)lost);
+    }
 }
 
 void console_put(struct console_port *port, u8 byte)
 {
-    u64 flags = console_enter();
+    u64 flags = console_lock();
+    u64 lost = 0;
 
     port->ring[port->ring_head % CONSOLE_RING_SIZE] = byte;
     port->ring_head++;
-    if (port == focus) {
-        put_focus(port, (char)byte);
+    if (admit(port)) {
+        put(port, byte);
+        lost = take_lost(port, false);
     } else {
-        put_background(port, (char)byte);
+        port->lost++;
     }
-    console_leave(flags);
+    console_unlock(flags);
+    report_lost(port, lost);
+}
+
+bool console_ready(struct console_port *port)
+{
+    if (!READ_ONCE(full)) {
+        return true;
+    }
+    __atomic_store_n(&port->waiting, true, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&waiters, true, __ATOMIC_SEQ_CST); /* before the second look: console_service() does the reverse */
+    return !__atomic_load_n(&full, __ATOMIC_SEQ_CST);
+}
+
+static void tell_waiting(void)
+{
+    u64 flags = spin_lock(&input_lock);
+
+    for (struct console_port *port = ports; port != NULL; port = port->next) {
+        if (__atomic_exchange_n(&port->waiting, false, __ATOMIC_SEQ_CST) && port->writable != NULL) {
+            port->writable(port);
+        }
+    }
+    spin_unlock(&input_lock, flags);
+}
+
+void console_service(struct console_device *device)
+{
+    u64 flags = console_lock();
+
+    device->send(device);
+    bool still = console_room() < CONSOLE_ROOM_STOP;
+    __atomic_store_n(&full, still, __ATOMIC_SEQ_CST);
+    console_unlock(flags);
+    if (!still && __atomic_exchange_n(&waiters, false, __ATOMIC_SEQ_CST)) {
+        tell_waiting();
+    }
 }
 
 /* Where the last lines of the ring begin; the unfinished line is not among them. */
@@ -255,50 +195,44 @@ static u64 replay_start(const struct console_port *port, u64 end)
     return oldest == 0 ? 0 : start;
 }
 
-/* Print the last whole lines of port again. The wire is at the start of a line. */
+/* Print the last whole lines of port again, as say_line() would. The wire is at the start of a line. */
 static void replay(const struct console_port *port)
 {
+    static struct console_line line;
     u64 end = port->ring_head;
-    bool line_start = true;
 
     while (end > 0 && port->ring_head - end < REPLAY_BYTES && port->ring[(end - 1) % CONSOLE_RING_SIZE] != '\n') {
         end--;
     }
+    console_line_clear(&line);
     for (u64 at = replay_start(port, end); at < end; at++) {
-        char byte = (char)port->ring[at % CONSOLE_RING_SIZE];
-        if (line_start) {
-            emit_prefix(port);
+        if (console_line_put(&line, port->ring[at % CONSOLE_RING_SIZE], NULL)) {
+            console_prefix(console_emit, port);
+            console_emit(line.text, line.len);
+            console_emit_newline();
+            console_line_clear(&line);
         }
-        emit(&byte, 1);
-        line_start = byte == '\n';
-    }
-    if (!line_start) {
-        emit_newline();
     }
 }
 
 static void switch_focus(struct console_port *port, bool show_last)
 {
-    u64 flags = console_enter();
+    u64 flags = console_lock();
 
     if (port != focus) {
-        break_line();
-        open_port = NULL;
+        console_set_line(NULL);
         focus = port;
         if (port != NULL && show_last) {
             replay(port);
         }
-        if (port != NULL && port->line_len != 0) {
-            open_port = port;
-            reopen_line();
-        }
+        console_set_line(port);
     }
-    console_leave(flags);
+    console_unlock(flags);
 }
 
 size_t console_last_output(const struct console_port *port, u8 *buf, size_t size)
 {
-    u64 flags = console_enter();
+    u64 flags = console_lock();
     u64 end = port->ring_head;
     u64 kept = MIN(end, (u64)CONSOLE_RING_SIZE);
     size_t count = (size_t)MIN(kept, (u64)size);
@@ -306,28 +240,32 @@ size_t console_last_output(const struct console_port *port, u8 *buf, size_t size
     for (size_t i = 0; i < count; i++) {
         buf[i] = port->ring[(end - count + i) % CONSOLE_RING_SIZE];
     }
-    console_leave(flags);
+    console_unlock(flags);
     return count;
 }
 
 void console_open(struct console_port *port)
 {
     u64 input_flags = spin_lock(&input_lock);
-    u64 flags = console_enter();
+    u64 flags = console_lock();
     struct console_port **link = &ports;
 
     while (*link != NULL) {
         link = &(*link)->next;
     }
+    console_hold_init();
     port->next = NULL;
-    port->line_len = 0;
-    port->escape = 0;
+    console_line_clear(&port->line);
     port->ring_head = 0;
+    port->waiting = false;
+    port->lost = 0;
+    port->paid_ns = 0;
+    port->told_ns = 0;
     *link = port;
     if (focus == NULL) {
         focus = port;
     }
-    console_leave(flags);
+    console_unlock(flags);
     spin_unlock(&input_lock, input_flags);
 }
 
@@ -335,25 +273,28 @@ void console_close(struct console_port *port)
 {
     u64 input_flags = spin_lock(&input_lock);
     struct console_port **link = &ports;
+    u64 lost = 0;
 
     while (*link != NULL && *link != port) {
         link = &(*link)->next;
     }
     if (port != NULL && *link == port) {
         struct console_port *heir = port->next != NULL ? port->next : ports != port ? ports : NULL;
-        u64 flags = console_enter();
+        u64 flags = console_lock();
 
+        lost = take_lost(port, true);
         *link = port->next;
-        if (port != focus && port->line_len != 0) {
-            flush_line(port);
+        if (port != focus && port->line.len != 0) {
+            say_line(port);
         }
-        port->line_len = 0;
-        console_leave(flags);
+        console_line_clear(&port->line);
+        console_unlock(flags);
         if (port == focus) {
             switch_focus(heir, false);
         }
     }
     spin_unlock(&input_lock, input_flags);
+    report_lost(port, lost);
 }
 
 void console_set_focus(struct console_port *port)

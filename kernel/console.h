@@ -1,13 +1,16 @@
 /* Consoles: real output devices below, one port per VM above. Output of a VM is line-whole: with one port bytes pass
  * untouched, with several each line carries "[name] ". The escape key and the focus live here. */
 #pragma once
+#include "kernel/console_line.h"
 #include "kernel/lib/types.h"
 
-/* A real device. Neither function may block beyond a bounded wait. */
+/* A real device. No function may block beyond a bounded wait; all are called with the console's lock held. */
 struct console_device {
     const char *name;
     void (*write)(struct console_device *device, const char *text, size_t len);
-    void (*drain)(struct console_device *device); /* until the last byte has left; may be NULL */
+    void (*drain)(struct console_device *device);  /* until the last byte has left; may be NULL */
+    void (*send)(struct console_device *device);   /* of what waits, as much as goes; NULL: nothing ever waits */
+    u32 (*room)(struct console_device *device);    /* bytes that write() takes without waiting; NULL: any number */
     bool has_log; /* the log so far has been shown there already */
     struct console_device *next;
 };
@@ -16,23 +19,31 @@ struct console_device {
  * that Mote itself prints end in CR LF; guest bytes are never changed. Boot CPU, while no other CPU runs. */
 void console_add_device(struct console_device *device);
 
+/* The device may be able to send more: its send() is called, and ports that wait are told. IRQ context. */
+void console_service(struct console_device *device);
+
 /* Wait (bounded) until every device has sent what it holds; before the machine ends. Any context. */
 void console_drain(void);
 
-#define CONSOLE_LINE_MAX 256U
 #define CONSOLE_RING_SIZE KIB(16)
 
-/* A VM's end. The focus' bytes go out at once, everybody else's whole lines at a time. When something else has to be
- * printed while the focus' line is unfinished, that line is ended first and printed again, as far as it had come, after:
- * every line is whole somewhere, and a shell's prompt comes back. */
+/* A VM's end. The focus' bytes go out at once, everybody else's whole lines at a time. With several VMs a line holds text
+ * only, what console_line_put() makes of the bytes, so that no guest can move out of its line or look like Mote; with one
+ * VM the focus' bytes go out as they are.
+ * A line of another VM, or of Mote, never stands inside the focus' line: it waits for that line's end, but at most 50 ms. A
+ * line that is not finished by then (a shell's prompt) is ended on the wire and shown again, as far as it had come, behind
+ * the other. */
 struct console_port {
     char name[32];
     void (*receive)(struct console_port *port, u8 byte); /* input for the VM; IRQ context */
+    void (*writable)(struct console_port *port);         /* console_ready() is true again; IRQ context; may be NULL */
     void *arg;
+    bool waiting;                /* console.c's: it wants writable() */
+    u64 lost;                    /* console.c's: bytes since the last report, */
+    u64 told_ns;                 /* which was then */
+    u64 paid_ns;                 /* console.c's: until when it has used what a full console still takes of it */
     bool bare;                   /* no prefix: Mote's own, which is never opened, only given the focus */
-    char line[CONSOLE_LINE_MAX]; /* console.c's: the unfinished line */
-    u32 line_len;
-    u8 escape;                   /* console.c's: inside a terminal escape sequence */
+    struct console_line line;    /* console.c's: the unfinished line */
     u8 ring[CONSOLE_RING_SIZE];  /* console.c's: the last output */
     u64 ring_head;
     struct console_port *next;
@@ -56,8 +67,13 @@ const char *console_focus_index(u32 index);
 /* Hand one byte to the focus as it is. IRQ context. */
 void console_send(u8 byte);
 
-/* One byte of VM output. Any context but NMI; bounded. */
+/* One byte of VM output; never waits. What no device has room for is not shown, and an event line, one a second, tells how much;
+ * a guest that prints less than a kilobyte a second is shown even while others flood. Any
+ * context but NMI, and without a lock that logging takes. */
 void console_put(struct console_port *port, u8 byte);
+
+/* May the VM print? When not, writable() is called as soon as it may. A VM that goes on loses output in the end. Any context. */
+bool console_ready(struct console_port *port);
 
 /* One byte from a real device, IRQ context: escape commands are taken, the rest goes to the focus. */
 void console_input(u8 byte);

@@ -100,9 +100,9 @@ void com_enable_input(void)
 {
     for (u32 i = 0; i < port_count; i++) {
         struct com *com = &ports[i];
-        if (com->has_line && take_line(com)) {
-            uart16550_enable_receive(&com->uart);
-        } else {
+        bool line = com->has_line && take_line(com);
+        uart16550_start(&com->uart);
+        if (!line) {
             timer_init(&com->poll, poll, &com->uart);
             timer_arm(&com->poll, 0);
         }

@@ -26,12 +26,17 @@ static const struct mote_config *config;
 /* The consoles that need no memory, as asked for; a machine without that port goes on with the others, or silent. */
 static void start_console(void)
 {
+    int errors[CONFIG_CONSOLES_MAX] = {0};
+
     log_set_level((enum log_level)config->log_level);
     platform_console_begin();
     for (u32 i = 0; i < config->console_count; i++) {
         const struct config_console *console = &config->consoles[i];
-        if (!console->screen && platform_console_serial(console->port, console->baud) != 0) {
-            log_warn("console port=0x%x does not answer", console->port);
+        errors[i] = console->screen ? 0 : platform_console_serial(console->port, console->baud);
+    }
+    for (u32 i = 0; i < config->console_count; i++) { /* now there is somewhere to say it */
+        if (errors[i] != 0) {
+            log_warn("console port=0x%x does not answer", config->consoles[i].port);
         }
     }
     console_set_escape(config->escape);

@@ -1,6 +1,5 @@
 #include "kernel/lib/ecma48.h"
 
-enum { TEXT, ESCAPE, CONTROL_SEQUENCE };
 #define ESC 0x1BU
 #define INTERMEDIATE_LAST 0x2FU
 #define CSI_FINAL_FIRST 0x40U
@@ -8,15 +7,15 @@ enum { TEXT, ESCAPE, CONTROL_SEQUENCE };
 
 bool ecma48_in_escape(u8 *state, u8 byte)
 {
-    if (*state == TEXT) {
-        *state = byte == ESC ? ESCAPE : TEXT;
+    if (*state == ECMA48_TEXT) {
+        *state = byte == ESC ? ECMA48_ESCAPE : ECMA48_TEXT;
         return byte == ESC;
     }
-    if (*state == ESCAPE) {
+    if (*state == ECMA48_ESCAPE) {
         bool intermediate = byte >= ' ' && byte <= INTERMEDIATE_LAST;
-        *state = byte == '[' ? CONTROL_SEQUENCE : intermediate ? ESCAPE : TEXT;
+        *state = byte == '[' ? ECMA48_CONTROL_SEQUENCE : intermediate ? ECMA48_ESCAPE : ECMA48_TEXT;
     } else if (byte >= CSI_FINAL_FIRST && byte <= CSI_FINAL_LAST) {
-        *state = TEXT;
+        *state = ECMA48_TEXT;
     }
     return true;
 }

@@ -2,6 +2,9 @@
 #pragma once
 #include "kernel/lib/types.h"
 
-/* Is the byte part of an escape sequence? *state is 0 before the first byte and moves with each. Known are ESC x, ESC with
- * intermediate bytes, and control sequences, ESC [ to the final byte. */
+/* Where a byte stands. */
+enum { ECMA48_TEXT, ECMA48_ESCAPE, ECMA48_CONTROL_SEQUENCE };
+
+/* Is the byte part of an escape sequence? *state is ECMA48_TEXT before the first byte and moves with each. Known are ESC x,
+ * ESC with intermediate bytes, and control sequences, ESC [ to the final byte. */
 bool ecma48_in_escape(u8 *state, u8 byte);

@@ -187,8 +187,8 @@ class Machine:
         return sum(args.startswith("kernel") or not args for _, args in self.modules) > 1
 
     def counts(self, vm):
-        """The numbers of the lines "count N" of the payload counter. A line that another one cut in two is shown again
-        whole, so a number may stand twice."""
+        """The numbers of the lines "count N" of the payload counter. A line that rested in the middle while another
+        one waited is shown again whole, so a number may stand twice."""
         return list(dict.fromkeys(int(n) for n in re.findall(rf"^\[{vm}\] count (\d+)$", self.text, re.MULTILINE)))
 
     def wait_for(self, pattern, timeout=60, start=0):

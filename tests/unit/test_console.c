@@ -1,9 +1,11 @@
-/* units: kernel/console.c kernel/console_keys.c kernel/lib/ecma48.c */
+/* units: kernel/console.c kernel/console_wire.c kernel/console_hold.c kernel/console_line.c kernel/console_keys.c kernel/lib/ecma48.c */
 #include "tests/unit/host.h"
 #include <stdio.h>
 #include <string.h>
 #include "kernel/base/percpu.h"
 #include "kernel/console.h"
+#include "kernel/time.h"
+#include "kernel/timer.h"
 
 static char wire[65536];
 static size_t wire_len;
@@ -22,6 +24,42 @@ void log_remove_sink(struct log_sink *sink)
 {
     assert_ptr_equal(sink, log_to);
     log_to = NULL;
+}
+
+static u64 now_ns, due_ns;
+static struct timer *timer;
+static bool panicked;
+
+u64 time_now_ns(void)
+{
+    return now_ns;
+}
+
+void timer_init(struct timer *t, void (*fire)(struct timer *timer), void *arg)
+{
+    *t = (struct timer){.fire = fire, .arg = arg};
+}
+
+void timer_arm(struct timer *t, u64 deadline_ns)
+{
+    timer = t;
+    due_ns = deadline_ns;
+}
+
+bool panic_happened(void)
+{
+    return panicked;
+}
+
+/* The focus rests for so long; a timer that comes due fires. */
+static void rest(u64 ms)
+{
+    now_ns += ms * NS_PER_MS;
+    if (timer != NULL && now_ns >= due_ns) {
+        struct timer *due = timer;
+        timer = NULL;
+        due->fire(due);
+    }
 }
 
 static void (*during_write)(void);
@@ -52,7 +90,22 @@ static void count_quit(void)
     quits++;
 }
 
-static struct console_device device = {.name = "test", .write = device_write};
+static u32 room = ~0U;
+static u32 sends;
+
+static u32 device_room(struct console_device *device)
+{
+    (void)device;
+    return room;
+}
+
+static void device_send(struct console_device *device)
+{
+    (void)device;
+    sends++;
+}
+
+static struct console_device device = {.name = "test", .write = device_write, .room = device_room, .send = device_send};
 static struct console_port a, b;
 
 static void put(struct console_port *port, const char *text)
@@ -120,18 +173,44 @@ static int end(void **state)
 static void one_guest_passes_untouched(void **state)
 {
     (void)state;
-    put(&a, "\x1b[2J$ \tx\r\n\xff\n\n");
-    expect("\x1b[2J$ \tx\r\n\xff\n\n");
+    put(&a, "\x1b[2J$ \tx\r\n\xff\n\n\b\x07\r%\r%");
+    expect("\x1b[2J$ \tx\r\n\xff\n\n\b\x07\r%\r%");
 }
 
-static void log_line_does_not_tear_a_guest_line(void **state)
+static void a_line_is_not_torn(void **state)
 {
     (void)state;
     put(&a, "he");
     say("MOTE: x=1\n");
     put(&a, "llo\n");
     say("MOTE: x=2\n");
-    expect("he\r\nMOTE: x=1\r\nhello\nMOTE: x=2\r\n");
+    expect("hello\nMOTE: x=1\r\nMOTE: x=2\r\n");
+}
+
+static void a_line_that_rests_is_shown_again(void **state)
+{
+    (void)state;
+    put(&a, "he");
+    rest(20);
+    say("MOTE: x=1\n");
+    rest(20);
+    say("MOTE: x=2\n");
+    expect("he");
+    rest(30); /* 50 ms after the first */
+    expect("\r\nMOTE: x=1\r\nMOTE: x=2\r\nhe");
+    say("MOTE: x=3\n"); /* it rests already: at once */
+    expect("\r\nMOTE: x=3\r\nhe");
+    put(&a, "l");
+    say("MOTE: x=4\n"); /* it goes on */
+    rest(49);
+    expect("l");
+    put(&a, "lo\r");
+    rest(1);
+    expect("lo\r\r\nMOTE: x=4\r\nhello\r");
+    put(&a, "H\n");
+    expect("H\n");
+    rest(100);
+    expect("");
 }
 
 static void focus_shows_at_once_others_by_lines(void **state)
@@ -139,19 +218,37 @@ static void focus_shows_at_once_others_by_lines(void **state)
     (void)state;
     put(&a, "$ ");
     expect("[a] $ ");
+    rest(60);
     put(&b, "tick");
     expect("");
     put(&b, " 1\n");
-    expect("\r\n[b] tick 1\n[a] $ ");
+    expect("\r\n[b] tick 1\r\n[a] $ ");
     put(&a, "ls\n");
-    put(&b, "tick 2\n");
-    expect("ls\n[b] tick 2\n");
+    put(&b, "tick 2\r\n");
+    expect("ls\r\n[b] tick 2\r\n");
+    put(&a, "half a ");
+    put(&b, "tick 3\n");
+    say("MOTE: x=1\n");
+    put(&a, "line\r\n\n");
+    expect("[a] half a line\r\n[b] tick 3\r\nMOTE: x=1\r\n[a] \r\n");
 }
 
-static void long_background_line_is_cut(void **state)
+/* Whatever a guest sends: its text stays behind its name, and what it sends as one line is one. */
+static void no_guest_looks_like_another(void **state)
 {
     (void)state;
-    char text[2 * CONSOLE_LINE_MAX];
+    put(&b, "x\rMOTE: vm=a\n\x1b[2J\x1b[99D\x1b[A\x1bM\b\b\b\bMOTE: vm=a\n\x0b\x0cMOTE: \xc2\x9b" "2J\n\x0e\x0f\x07\x01\n");
+    expect("[b] MOTE: vm=a\r\n[b] MOTE: vm=a\r\n[b] MOTE: \xc2?2J\r\n[b] \r\n");
+    put(&a, "x\rMOTE: vm=a\n\x1b[2J\x1b[99D\x1b[A\x1bM\b\b\b\bMOTE: vm=a\n");
+    expect("[a] x\bMOTE: vm=a\r\n[a] MOTE: vm=a\r\n");
+    put(&a, "\x1b[1;31mred\x1b[0m\x1b[6n\x1b]0;title\n");
+    expect("[a] red0;title\r\n");
+}
+
+static void long_lines_are_cut(void **state)
+{
+    (void)state;
+    char text[CONSOLE_LINE_MAX + 2];
 
     memset(text, 'x', CONSOLE_LINE_MAX + 1);
     text[CONSOLE_LINE_MAX + 1] = '\0';
@@ -159,30 +256,49 @@ static void long_background_line_is_cut(void **state)
     assert_int_equal(wire_len, CONSOLE_LINE_MAX + strlen("[b] \r\n"));
     wire_len = 0;
     put(&b, "\n");
-    expect("[b] x\n");
-}
-
-static void long_focus_line_stays_in_bounds(void **state)
-{
-    (void)state;
-    for (u32 i = 0; i < 3 * CONSOLE_LINE_MAX + 5; i++) {
-        console_put(&a, 'y');
-    }
+    expect("[b] x\r\n");
+    put(&a, text);
+    assert_int_equal(wire_len, CONSOLE_LINE_MAX + strlen("[a] \r\n[a] x"));
     wire_len = 0;
+    rest(60);
     say("MOTE: x=1\n");
-    expect("\r\nMOTE: x=1\r\n[a] yyyyy");
+    expect("\r\nMOTE: x=1\r\n[a] x");
 }
 
-static void a_line_comes_again_without_escape_sequences(void **state)
+/* More than waits: the focus' line is ended then. Nothing is lost. */
+static void many_lines_while_one_is_open(void **state)
 {
     (void)state;
-    put(&a, "10%\r20%\r\x1b[1;31m$\x1b[0m \x1b[6n\x1b" "7x");
-    expect("[a] 10%\r20%\r\x1b[1;31m$\x1b[0m \x1b[6n\x1b" "7x");
+    put(&a, "open");
+    wire_len = 0;
+    for (u32 i = 0; i < 1000; i++) {
+        put(&b, "0123456789\n");
+    }
+    rest(60);
+    u32 lines = 0;
+    for (const char *at = wire; (at = strstr(at, "\r\n[b] 0123456789\r\n")) != NULL || lines == 0; lines++) {
+        assert_non_null(at);
+        at += 2;
+    }
+    assert_true(lines > 0);
+    u32 all = 0;
+    for (const char *at = wire; (at = strstr(at, "[b] 0123456789\r\n")) != NULL; at++) {
+        all++;
+    }
+    assert_int_equal(all, 1000);
+    assert_string_equal(wire + wire_len - 8, "[a] open");
+}
+
+static void a_line_comes_again_as_it_looks(void **state)
+{
+    (void)state;
+    put(&a, "10%\r20% $ lx\bs\b");
+    expect("[a] 10%\b\b\b20% $ lx\bs\b");
+    rest(60);
     put(&b, "tick\n");
-    expect("\r\n[b] tick\n[a] $ x");
-    put(&a, "\x1b[\nq");
-    put(&b, "tick\n");
-    expect("\x1b[\n[a] q\r\n[b] tick\n[a] q");
+    expect("\r\n[b] tick\r\n[a] 20% $ ls\b");
+    put(&a, "\x1b[Kp\x1b[2Dq\x1b[C\x1b[1GA\n");
+    expect(" \bp\b\bqp\b\b\b\b\b\b\b\bA\r\n");
 }
 
 static void escape_switches_focus(void **state)
@@ -190,13 +306,15 @@ static void escape_switches_focus(void **state)
     (void)state;
     put(&a, "one\ntwo");
     put(&b, "log\nb$ ");
-    expect("[a] one\n[a] two\r\n[b] log\n[a] two");
+    expect("[a] one\r\n[a] two");
+    rest(60);
+    expect("\r\n[b] log\r\n[a] two");
     type("p\x1dn");
     type("q\x1d" "1r\x1d" "9\x1d\x1d");
     assert_string_equal(received, "apbqara\x1d");
     assert_non_null(strstr(host_log, "focus=b"));
     assert_non_null(strstr(host_log, "focus=none"));
-    expect("\r\n[b] log\n[b] b$ \r\n[a] one\n[a] two");
+    expect("\r\n[b] log\r\n[b] b$ \r\n[a] one\r\n[a] two");
 }
 
 static u32 monitors;
@@ -235,6 +353,7 @@ static void close_finishes_the_line_and_passes_the_focus(void **state)
     assert_string_equal(received, "bk");
     console_open(&a);
     put(&a, "cut");
+    rest(60);
     console_close(&a);
     console_close(&a); /* not open: harmless */
     expect("\r\n[a] cut\r\n[b] half");
@@ -259,32 +378,103 @@ static void say_on_another_cpu(void)
     host_percpu = cpu0;
 }
 
-/* A panic while the console's lock is held: by this very CPU, and by one that will never let go. */
+/* A panic while the console's lock is held: by this very CPU, and by one that will never let go. Nothing waits then. */
 static void log_gets_through_when_the_lock_is_held(void **state)
 {
     (void)state;
+    panicked = true;
     during_write = say_on_the_same_cpu;
-    put(&a, "\n");
+    put(&a, "x");
     assert_non_null(strstr(wire, "MOTE: panic\r\n"));
     wire_len = 0;
     during_write = say_on_another_cpu;
     put(&a, "\n");
     assert_non_null(strstr(wire, "MOTE: panic\r\n"));
+    panicked = false;
+}
+
+static u32 told;
+
+static void count_told(struct console_port *port)
+{
+    assert_ptr_equal(port, &a);
+    told++;
+}
+
+/* A slow device: guests are asked to stop, then cut off and told so; Mote's own lines go on. */
+static void no_room(void **state)
+{
+    (void)state;
+    now_ns += 10 * NS_PER_SEC;
+    a.writable = count_told;
+    put(&a, "one\n");
+    assert_true(console_ready(&a));
+    console_service(&device);
+    assert_int_equal(told, 0);
+
+    room = 8000;
+    put(&a, "two\n"); /* there is room, but not for long */
+    assert_false(console_ready(&a));
+    assert_true(sends == 1 && told == 0);
+    room = 6000;
+    b.paid_ns = now_ns - 5 * NS_PER_MS;
+    put(&b, "tick\n"); /* a little is taken of everybody: five bytes in five milliseconds */
+    put(&b, "lost\n");
+    room = 4095;
+    put(&a, "lost\n");
+    put(&a, "lost\n");
+    say("MOTE: x=1\n");
+    room = 8191;
+    console_service(&device);
+    assert_int_equal(told, 0);
+    assert_string_equal(host_log, "");
+    room = 8192;
+    console_service(&device);
+    console_service(&device);
+    assert_int_equal(told, 1); /* once */
+    assert_true(console_ready(&a));
+    put(&a, "three\n");
+    put(&b, "tock\n");
+    expect("[a] one\r\n[a] two\r\n[b] tick\r\nMOTE: x=1\r\n[a] three\r\n[b] tock\r\n");
+    assert_string_equal(host_log, "vm=a ev=console lost-bytes=10\nvm=b ev=console lost-bytes=5\n");
+    put(&b, "x"); /* told once a second at most; but at the end */
+    room = 0;
+    put(&b, "y");
+    console_close(&b);
+    assert_non_null(strstr(host_log, "vm=b ev=console lost-bytes=1\n"));
+    u8 last[16];
+    assert_int_equal(console_last_output(&a, last, sizeof(last)), 16);
+    assert_memory_equal(last + 1, "ost\nlost\nthree\n", 15);
+    room = ~0U;
+}
+
+static void drain_shows_what_waits(void **state)
+{
+    (void)state;
+    put(&a, "x");
+    say("MOTE: verdict=pass code=0\n");
+    expect("x");
+    console_drain();
+    expect("\r\nMOTE: verdict=pass code=0\r\n");
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(one_guest_passes_untouched, start, end),
-        cmocka_unit_test_setup_teardown(log_line_does_not_tear_a_guest_line, start, end),
+        cmocka_unit_test_setup_teardown(a_line_is_not_torn, start, end),
+        cmocka_unit_test_setup_teardown(a_line_that_rests_is_shown_again, start, end),
         cmocka_unit_test_setup_teardown(focus_shows_at_once_others_by_lines, start_two, end),
-        cmocka_unit_test_setup_teardown(long_background_line_is_cut, start_two, end),
-        cmocka_unit_test_setup_teardown(long_focus_line_stays_in_bounds, start_two, end),
-        cmocka_unit_test_setup_teardown(a_line_comes_again_without_escape_sequences, start_two, end),
+        cmocka_unit_test_setup_teardown(no_guest_looks_like_another, start_two, end),
+        cmocka_unit_test_setup_teardown(long_lines_are_cut, start_two, end),
+        cmocka_unit_test_setup_teardown(many_lines_while_one_is_open, start_two, end),
+        cmocka_unit_test_setup_teardown(a_line_comes_again_as_it_looks, start_two, end),
         cmocka_unit_test_setup_teardown(escape_switches_focus, start_two, end),
         cmocka_unit_test_setup_teardown(escape_help_monitor_quit, start, end),
         cmocka_unit_test_setup_teardown(close_finishes_the_line_and_passes_the_focus, start_two, end),
         cmocka_unit_test_setup_teardown(log_gets_through_when_the_lock_is_held, start, end),
+        cmocka_unit_test_setup_teardown(no_room, start_two, end),
+        cmocka_unit_test_setup_teardown(drain_shows_what_waits, start, end),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

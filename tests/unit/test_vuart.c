@@ -202,6 +202,42 @@ static void every_byte_in_any_state_is_survived(void **state)
     }
 }
 
+static bool may_send;
+
+static bool ready(void *ctx)
+{
+    assert_ptr_equal(ctx, sent);
+    return may_send;
+}
+
+/* While the console is full, the transmitter stays busy; a driver that waits for the interrupt gets it afterwards, once. */
+static void busy_while_the_console_is_full(void **state)
+{
+    (void)state;
+    uart.ready = ready;
+    may_send = true;
+    outb(MCR, 0x08);
+    outb(IER, 0x02);
+    assert_int_equal(inb(IIR), 0x02);
+    may_send = false;
+    outb(DATA, 'x'); /* a guest that does not look is heard all the same */
+    assert_int_equal(sent_count, 1);
+    assert_int_equal(inb(LSR) & 0x60, 0);
+    assert_int_equal(inb(IIR), 0x01);
+    assert_false(irq.level);
+    outb(IER, 0);
+    outb(IER, 0x02); /* nor now */
+    assert_int_equal(inb(IIR), 0x01);
+    may_send = true;
+    vuart_writable(&uart);
+    assert_true(irq.level);
+    assert_int_equal(inb(LSR) & 0x60, 0x60);
+    assert_int_equal(inb(IIR), 0x02);
+    assert_int_equal(inb(IIR), 0x01);
+    vuart_writable(&uart);
+    assert_int_equal(inb(IIR), 0x01);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -216,6 +252,7 @@ int main(void)
         cmocka_unit_test_setup(fifo_trigger_level, setup),
         cmocka_unit_test_setup(overrun_is_told_once_and_first, setup),
         cmocka_unit_test_setup(loopback, setup),
+        cmocka_unit_test_setup(busy_while_the_console_is_full, setup),
         cmocka_unit_test_setup(every_byte_in_any_state_is_survived, setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

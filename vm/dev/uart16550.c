@@ -93,9 +93,21 @@ static u8 dequeue(struct vuart *uart)
     return queued(uart) == 0 ? 0 : uart->queue[uart->tail++ % VUART_QUEUE];
 }
 
+static bool transmitter_ready(const struct vuart *uart)
+{
+    return uart->ready == NULL || uart->ready(uart->ctx);
+}
+
+/* The holding register is empty, or will be when the console takes bytes again. */
+static void announce_empty(struct vuart *uart)
+{
+    uart->thr_event = transmitter_ready(uart);
+    uart->thr_wait = !uart->thr_event;
+}
+
 static u8 read_lsr(struct vuart *uart)
 {
-    u8 lsr = LSR_THRE | LSR_TEMT;
+    u8 lsr = transmitter_ready(uart) ? LSR_THRE | LSR_TEMT : 0;
 
     lsr |= queued(uart) != 0 ? (u8)LSR_DATA : 0;
     lsr |= uart->overrun ? (u8)LSR_OVERRUN : 0;
@@ -151,7 +163,7 @@ static void write_ier(struct vuart *uart, u8 value)
 {
     /* Enabling the transmitter interrupt while the holding register is empty raises it at once. */
     if ((value & IER_THRE) != 0 && (uart->ier & IER_THRE) == 0) {
-        uart->thr_event = true;
+        announce_empty(uart);
     }
     uart->ier = value & IER_ALL;
 }
@@ -171,11 +183,12 @@ static bool write_data(struct vuart *uart, u8 value)
         uart->divisor[0] = value;
         return false;
     }
-    uart->thr_event = true;
     if ((uart->mcr & MCR_LOOP) != 0) {
+        uart->thr_event = true;
         enqueue(uart, value);
         return false;
     }
+    announce_empty(uart);
     return true;
 }
 
@@ -227,6 +240,18 @@ static void vuart_access(void *device, u64 offset, u8 size, bool write, u64 *val
     if (send) {
         uart->transmit(uart->ctx, byte);
     }
+}
+
+void vuart_writable(struct vuart *uart)
+{
+    u64 flags = spin_lock(&uart->lock);
+
+    if (uart->thr_wait) {
+        uart->thr_wait = false;
+        uart->thr_event = true;
+        irqline_set(&uart->irq, irq_level(uart));
+    }
+    spin_unlock(&uart->lock, flags);
 }
 
 void vuart_receive(struct vuart *uart, u8 byte)

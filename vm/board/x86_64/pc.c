@@ -48,6 +48,18 @@ static void receive(struct console_port *port, u8 byte)
     vuart_receive(port->arg, byte);
 }
 
+static void writable(struct console_port *port)
+{
+    vuart_writable(port->arg);
+}
+
+static bool ready(void *ctx)
+{
+    struct vm *vm = ctx;
+
+    return console_ready(&vm->console);
+}
+
 static void power_off(void *ctx)
 {
     vm_stop(ctx, VM_END_POWEROFF, 0, NULL);
@@ -94,6 +106,7 @@ static void init_devices(struct vm *vm, struct pc *pc)
     vpit_init(&pc->pit, &vpit_pin);
     vrtc_init(&pc->rtc, &rtc_pin, low, vm->config->mem_bytes - low);
     vuart_init(&pc->uart, &uart_pin, transmit, vm);
+    pc->uart.ready = ready;
     reset_ports_init(&pc->reset, reset, vm);
     pciconf_init(&pc->pci, reset_control_port, &pc->reset);
     acpipm_init(&pc->pm, &sci_pin, power_off, vm);
@@ -176,6 +189,7 @@ int board_attach(struct vm *vm, const struct irqchip_ops **chip_ops, void **chip
     vm->board = pc;
     vm->board_ops = &pc_ops;
     vm->console.receive = receive;
+    vm->console.writable = writable;
     vm->console.arg = &pc->uart;
     console_open(&vm->console);
     *chip_ops = &pc_irqchip_ops;

@@ -1,0 +1,49 @@
+/* What console.c writes on: console_wire.c has the devices, all at once; console_hold.c the line that is on them now. Private to
+ * kernel/console*.c. */
+#pragma once
+#include "kernel/console_line.h"
+#include "kernel/lib/types.h"
+
+/* The output lock protects the devices and all that console.c knows about ports. Not a spinlock: a panic inside the console,
+ * or while another CPU that will never run again holds it, must still get its text out. Interrupts are off inside. */
+u64 console_lock(void);
+void console_unlock(u64 flags);
+
+/* To every device. The lock is held. */
+void console_emit(const char *text, size_t len);
+void console_drain_devices(void);
+
+/* The least that a device takes without waiting. */
+u32 console_room(void);
+#define CONSOLE_ROOM_STOP 8192U  /* with less, guests should stop */
+#define CONSOLE_ROOM_LAST 6144U  /* with less, they are cut off, but for a little; what is left is for Mote's own lines */
+#define CONSOLE_ROOM_LITTLE 4096U /* with less, for nothing; the line and all that waits for its end still fit */
+
+/* Lines of the log, each ended by a bare newline. Takes the lock. */
+void console_log_lines(const char *text, size_t len);
+
+/* Take lines apart: whole ones, CR LF in place of the newline, go to out. */
+void console_split_lines(const char *text, size_t len, void (*out)(void *ctx, const char *text, size_t len), void *ctx);
+
+/* --- the wire's line: the lock is held in all of these ----------------------------------------------------------------- */
+
+struct console_port;
+void console_emit_newline(void);
+bool console_prefixed(void);
+/* "[name] " by show, when there are several VMs. */
+void console_prefix(console_show show, const struct console_port *port);
+
+/* The focus begins a line on the wire, unless it is in one; it has printed; its line has ended, and others' follow. */
+void console_open_line(struct console_port *port);
+void console_line_moved(void);
+void console_line_done(void);
+/* End the line on the wire and show that of another port (may be NULL), as far as it had come. */
+void console_set_line(struct console_port *port);
+
+/* Whole lines of another follow, by console_say(). When the focus is in the middle of a line they wait for its end. */
+void console_interject_begin(void);
+void console_say(const char *text, size_t len);
+void console_interject_end(void);
+
+/* Before the first port prints; again is harmless. */
+void console_hold_init(void);
