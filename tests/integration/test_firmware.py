@@ -15,3 +15,17 @@ def test_reset_vector(machine, guest, backend):
     assert "firmware runs at the top" in m.lines and "firmware is done" in m.lines
     assert [e["type"] for e in m.events("rom", "start")] == ["firmware"]
     assert [(e["reason"], e["code"]) for e in m.events("rom", "exit")] == [("port", "0")]
+
+
+def test_seabios(machine, backend):
+    """Row 13: Debian's SeaBIOS, in both of its sizes, finds the PC's memory and CPU and gets as far as a disk would be."""
+    m = machine(backend=backend, modules=[("/usr/share/seabios/bios.bin", "firmware vm=small mem=32M"),
+                                          ("/usr/share/seabios/bios-256k.bin", "firmware vm=large mem=64M")])
+    for vm, bytes_ in (("small", 32 << 20), ("large", 64 << 20)):
+        m.wait_for(rf"^\[{vm}\] No bootable device\.", timeout=90)
+        said = [line.removeprefix(f"[{vm}] ") for line in m.lines if line.startswith(f"[{vm}] ")]
+        assert any(line.startswith("SeaBIOS (version ") for line in said)
+        assert f"RamSize: 0x{bytes_:08x} [cmos]" in said
+        assert "Found 1 cpu(s) max supported 1 cpu(s)" in said
+        assert "Found 1 serial ports" in said
+    assert [e for e in m.events() if e.get("ev") in ("exit", "crash", "error")] == []

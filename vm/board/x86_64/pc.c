@@ -18,6 +18,7 @@
 #define IRQ_PIT 0U
 #define IRQ_COM1 4U
 #define COM1_PORT 0x3F8U
+#define FIRMWARE_DEBUG_PORT 0x402U /* where the firmware of virtual PCs prints; it expects the other debug port's answer */
 #define VGA_HOLE_START 0xA0000ULL
 #define VGA_HOLE_END 0xC0000ULL
 #define TABLES_START LOAD_ACPI_BASE
@@ -116,9 +117,13 @@ static int claim_vm_ports(struct vm *vm)
 {
     const struct bus_range exit_range = {MOTE_PORT_EXIT, 1, 4, exit_port, vm};
     const struct bus_range debug_range = {MOTE_PORT_DEBUG, 1, 1, debug_port, vm};
+    const struct bus_range firmware_range = {FIRMWARE_DEBUG_PORT, 1, 1, debug_port, vm};
     int rc = bus_add(&vm->pio, &exit_range);
 
-    return rc != 0 ? rc : bus_add(&vm->pio, &debug_range);
+    if (rc == 0) {
+        rc = bus_add(&vm->pio, &debug_range);
+    }
+    return rc != 0 ? rc : bus_add(&vm->pio, &firmware_range);
 }
 
 static int claim_ports(struct vm *vm, struct pc *pc)
