@@ -1,12 +1,26 @@
 #!/bin/sh
 # Put Debian's real cloud kernel and a busybox initramfs into the directory $1: vmlinuz, initrd.gz; with "std" as $2 the
-# standard kernel as well: vmlinuz-std. Idempotent.
+# standard kernel as well, vmlinuz-std, and the memory tester, memtest64 and memtest32. Idempotent.
 # The kernel package is downloaded and unpacked, never installed. The initramfs init is tests/guests/linux/init.
 set -eu
 out=$1
 here=$(cd "$(dirname "$0")/../.." && pwd)
 mkdir -p "$out"
 out=$(cd "$out" && pwd)
+
+# unpack PACKAGE PATTERN FILE: the one file of the package that the pattern names
+unpack() {
+    [ ! -s "$out/$3" ] || return 0
+    work=$(mktemp -d)
+    trap 'rm -rf "$work"' EXIT
+    chmod 755 "$work"
+    (cd "$work" && apt-get -o APT::Sandbox::User=root download -qq "$1")
+    dpkg-deb -x "$work"/*.deb "$work/root"
+    # shellcheck disable=SC2086
+    cp "$work"/root/$2 "$out/$3.part"
+    mv "$out/$3.part" "$out/$3"
+    rm -rf "$work"
+}
 
 # fetch PACKAGE FILE: the kernel that the metapackage depends on
 fetch() {
@@ -16,19 +30,14 @@ fetch() {
         echo "fetch-linux: apt knows no $1; run 'apt-get update' first" >&2
         exit 1
     fi
-    work=$(mktemp -d)
-    trap 'rm -rf "$work"' EXIT
-    chmod 755 "$work"
-    (cd "$work" && apt-get -o APT::Sandbox::User=root download -qq "$package")
-    dpkg-deb -x "$work"/*.deb "$work/root"
-    cp "$work"/root/boot/vmlinuz-* "$out/$2.part"
-    mv "$out/$2.part" "$out/$2"
-    rm -rf "$work"
+    unpack "$package" "boot/vmlinuz-*" "$2"
 }
 
 fetch linux-image-cloud-amd64 vmlinuz
 if [ "${2:-}" = std ]; then
     fetch linux-image-amd64 vmlinuz-std
+    unpack memtest86+ boot/memtest86+x64.bin memtest64
+    unpack memtest86+ boot/memtest86+ia32.bin memtest32
 fi
 if [ "$0" -nt "$out/initrd.gz" ] || [ "$here/tests/guests/linux/init" -nt "$out/initrd.gz" ] || [ ! -s "$out/initrd.gz" ]; then
     root=$(mktemp -d)
