@@ -36,7 +36,7 @@ def test_no_typed_byte_is_lost(machine, guest, backend):
         os.write(m.master, data[start:start + 64])
         time.sleep(64 / 11520)
     os.write(m.master, b"\r")
-    got = m.wait_for(r"^\[ear\] heard (.*)$", timeout=120).group(1)
+    got = m.wait_for(r"^\[ear\] heard (.*)\n", timeout=120).group(1)
     assert got == f"count={len(data)} sum={checksum(data):x} overruns=0"
     m.send("\r")
     m.wait_for(r"^\[ear\] heard count=0 ")
