@@ -1,4 +1,4 @@
-/* units: tests/unit/dev_host.c vm/dev/x86_64/pciconf.c vm/dev/x86_64/reset.c vm/bus.c */
+/* units: tests/unit/dev_host.c vm/dev/x86_64/pciconf.c vm/dev/x86_64/reset.c vm/dev/x86_64/keyboard.c vm/bus.c */
 /* PCI configuration mechanism 1, and the small system ports that can reset the machine. */
 #include "tests/unit/dev_host.h"
 #include "vm/dev/x86_64/pciconf.h"
@@ -7,6 +7,7 @@
 static struct pciconf pci;
 static struct reset_ports ports;
 static unsigned resets;
+static struct dev_wire wire;
 
 static void reset(void *ctx)
 {
@@ -18,7 +19,9 @@ static int setup(void **state)
 {
     (void)dev_setup(state);
     resets = 0;
-    reset_ports_init(&ports, reset, &resets);
+    wire = (struct dev_wire){0};
+    const struct irqline irq = dev_line(&wire);
+    reset_ports_init(&ports, &irq, reset, &resets);
     pciconf_init(&pci, reset_control_port, &ports);
     return reset_ports_attach(&ports, &dev_pio) != 0 ? -1 : pciconf_attach(&pci, &dev_pio);
 }
@@ -131,6 +134,49 @@ static void keyboard_controller_answers(void **state)
     assert_int_equal(command(0x20), 0x47);
 }
 
+/* A byte to the keyboard; its answer is these bytes and no more. */
+static void keyboard_says(u8 byte, const char *answer, size_t len)
+{
+    outb(0x60, byte);
+    for (size_t i = 0; i < len; i++) {
+        assert_int_equal(inb(0x64) & 1, 1);
+        assert_int_equal(inb(0x60), (u8)answer[i]);
+    }
+    assert_int_equal(inb(0x64) & 1, 0);
+}
+
+static void keyboard_answers(void **state)
+{
+    (void)state;
+    keyboard_says(0xFF, "\xFA\xAA", 2);
+    keyboard_says(0xF2, "\xFA\xAB\x83", 3);
+    keyboard_says(0xEE, "\xEE", 1);
+    keyboard_says(0xED, "\xFA", 1);
+    keyboard_says(0x07, "\xFA", 1);
+    keyboard_says(0xF0, "\xFA", 1);
+    keyboard_says(0x00, "\xFA\x02", 2);
+    keyboard_says(0xF4, "\xFA", 1);
+    keyboard_says(0x07, "\xFE", 1); /* no command, and none that waits */
+    keyboard_says(0xF3, "\xFA", 1);
+    keyboard_says(0xF5, "\xFA", 1); /* a command instead of the parameter */
+    keyboard_says(0x20, "\xFE", 1);
+    outb(0x64, 0xD4); /* for the mouse, and there is none */
+    keyboard_says(0xFF, "", 0);
+}
+
+static void each_byte_interrupts(void **state)
+{
+    (void)state;
+    keyboard_says(0xF2, "\xFA\xAB\x83", 3);
+    assert_int_equal(wire.rises, 0); /* not enabled */
+    outb(0x64, 0x60);
+    outb(0x60, 0x45);
+    assert_int_equal(wire.rises, 0);
+    keyboard_says(0xF2, "\xFA\xAB\x83", 3);
+    assert_int_equal(wire.rises, 3);
+    assert_false(wire.level);
+}
+
 static void every_value_is_survived(void **state)
 {
     static const u16 all[] = {0x60, 0x64, 0x92, 0xCF8, 0xCF9, 0xCFA, 0xCFB, 0xCFC, 0xCFF};
@@ -153,6 +199,8 @@ int main(void)
         cmocka_unit_test_setup(each_reset_path_resets_once, setup),
         cmocka_unit_test_setup(harmless_values_do_not_reset, setup),
         cmocka_unit_test_setup(keyboard_controller_answers, setup),
+        cmocka_unit_test_setup(keyboard_answers, setup),
+        cmocka_unit_test_setup(each_byte_interrupts, setup),
         cmocka_unit_test_setup(every_value_is_survived, setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

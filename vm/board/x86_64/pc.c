@@ -100,6 +100,7 @@ static void init_devices(struct vm *vm, struct pc *pc)
 {
     struct irqline vpit_pin = pc_irqchip_isa(&pc->irqchip, IRQ_PIT);
     struct irqline uart_pin = pc_irqchip_isa(&pc->irqchip, IRQ_COM1);
+    struct irqline keyboard_pin = pc_irqchip_isa(&pc->irqchip, KBC_IRQ);
     struct irqline rtc_pin = pc_irqchip_isa(&pc->irqchip, RTC_IRQ);
     struct irqline sci_pin = pc_irqchip_isa(&pc->irqchip, ACPIPM_SCI);
     u64 low = MIN(vm->config->mem_bytes, LOAD_HOLE_START);
@@ -108,7 +109,7 @@ static void init_devices(struct vm *vm, struct pc *pc)
     vrtc_init(&pc->rtc, &rtc_pin, low, vm->config->mem_bytes - low);
     vuart_init(&pc->uart, &uart_pin, transmit, vm);
     pc->uart.ready = ready;
-    reset_ports_init(&pc->reset, reset, vm);
+    reset_ports_init(&pc->reset, &keyboard_pin, reset, vm);
     pciconf_init(&pc->pci, reset_control_port, &pc->reset);
     acpipm_init(&pc->pm, &sci_pin, power_off, vm);
 }

@@ -8,6 +8,7 @@
 #define STATUS_OUTPUT_FULL BIT32(0)
 #define STATUS_SYSTEM BIT32(2)
 #define STATUS_UNLOCKED BIT32(4)
+#define CONTROL_INTERRUPT BIT32(0)
 #define CONTROL_SYSTEM BIT32(2)
 #define CONTROL_NO_KEYBOARD BIT32(4)
 #define CONTROL_NO_AUX BIT32(5)
@@ -20,15 +21,15 @@
 
 enum { KBC_READ_CONTROL = 0x20, KBC_WRITE_CONTROL = 0x60, KBC_TEST_AUX = 0xA9,
        KBC_SELF_TEST = 0xAA, KBC_TEST_KEYBOARD = 0xAB, KBC_DISABLE = 0xAD, KBC_ENABLE = 0xAE, KBC_READ_OUTPUT = 0xD0,
-       KBC_WRITE_OUTPUT = 0xD1, KBC_PULSE_FIRST = 0xF0 };
+       KBC_WRITE_OUTPUT = 0xD1, KBC_WRITE_AUX = 0xD4, KBC_PULSE_FIRST = 0xF0 };
 #define SELF_TEST_PASSED 0x55U
 #define PORT_TEST_PASSED 0x00U
 #define PORT_TEST_CLOCK_LOW 0x01U /* no aux port */
 
 static void answer(struct reset_ports *ports, u8 value)
 {
-    ports->kbc_output = value;
-    ports->kbc_full = true;
+    ports->kbc_output[0] = value;
+    ports->kbc_waiting = 1;
 }
 
 /* Returns whether the command resets the machine. */
@@ -40,6 +41,7 @@ static bool kbc_command(struct reset_ports *ports, u8 command)
         break;
     case KBC_WRITE_CONTROL:
     case KBC_WRITE_OUTPUT:
+    case KBC_WRITE_AUX: /* nothing is there to take its byte */
         ports->kbc_command = command;
         break;
     case KBC_TEST_AUX:
@@ -67,7 +69,7 @@ static bool kbc_command(struct reset_ports *ports, u8 command)
     return false;
 }
 
-/* A byte for a waiting command; one for the keyboard goes nowhere, for none is attached. */
+/* A byte for a waiting command, else for the keyboard. */
 static bool kbc_data(struct reset_ports *ports, u8 value)
 {
     u8 command = ports->kbc_command;
@@ -75,6 +77,8 @@ static bool kbc_data(struct reset_ports *ports, u8 value)
     ports->kbc_command = 0;
     if (command == KBC_WRITE_CONTROL) {
         ports->kbc_control = value;
+    } else if (command == 0) {
+        ports->kbc_waiting = (u8)keyboard_receive(&ports->keyboard, value, ports->kbc_output);
     }
     return command == KBC_WRITE_OUTPUT && (value & OUTPUT_PORT_RUN) == 0;
 }
@@ -84,7 +88,7 @@ static bool kbc_status_access(struct reset_ports *ports, bool write, u64 *value)
     if (write) {
         return kbc_command(ports, (u8)*value);
     }
-    *value = STATUS_UNLOCKED | (ports->kbc_control & CONTROL_SYSTEM) | (ports->kbc_full ? STATUS_OUTPUT_FULL : 0U);
+    *value = STATUS_UNLOCKED | (ports->kbc_control & CONTROL_SYSTEM) | (ports->kbc_waiting != 0 ? STATUS_OUTPUT_FULL : 0U);
     return false;
 }
 
@@ -93,8 +97,12 @@ static bool kbc_data_access(struct reset_ports *ports, bool write, u64 *value)
     if (write) {
         return kbc_data(ports, (u8)*value);
     }
-    *value = ports->kbc_output;
-    ports->kbc_full = false;
+    *value = ports->kbc_output[0];
+    if (ports->kbc_waiting > 1) {
+        memmove(ports->kbc_output, ports->kbc_output + 1, ports->kbc_waiting - 1U);
+    }
+    ports->kbc_waiting = ports->kbc_waiting != 0 ? (u8)(ports->kbc_waiting - 1) : 0;
+    irqline_set(&ports->irq, false); /* each byte interrupts anew */
     return false;
 }
 
@@ -125,6 +133,7 @@ static void serve(struct reset_ports *ports, bool (*access)(struct reset_ports *
     u64 flags = spin_lock(&ports->lock);
     bool reset = access(ports, write, value);
 
+    irqline_set(&ports->irq, ports->kbc_waiting != 0 && (ports->kbc_control & CONTROL_INTERRUPT) != 0);
     spin_unlock(&ports->lock, flags);
     if (reset) {
         ports->reset(ports->ctx);
@@ -159,10 +168,11 @@ void reset_control_port(void *device, u64 offset, u8 size, bool write, u64 *valu
     serve(device, reset_control_access, write, value);
 }
 
-void reset_ports_init(struct reset_ports *ports, void (*reset)(void *ctx), void *ctx)
+void reset_ports_init(struct reset_ports *ports, const struct irqline *irq, void (*reset)(void *ctx), void *ctx)
 {
     memset(ports, 0, sizeof(*ports));
     ports->kbc_control = CONTROL_SYSTEM | CONTROL_NO_AUX;
+    ports->irq = *irq;
     ports->reset = reset;
     ports->ctx = ctx;
 }
