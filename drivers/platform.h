@@ -22,5 +22,8 @@ struct frame_range platform_reserve(const struct boot_info *info);
  * nothing usable costs a warning line, and the machine goes on with what it has. Boot CPU, IRQs off. */
 void platform_init(const struct boot_info *info);
 
+/* Let serial output wait in queues rather than hold up who prints. After platform_init(). */
+void platform_console_queue(void);
+
 /* Let the serial consoles take input, and the screen be drawn while guests run. After platform_init() and sched_init(). */
 void platform_console_input(void);

@@ -211,10 +211,14 @@ void uart16550_receive(void *arg)
     }
 }
 
-void uart16550_start(struct uart16550 *uart)
+void uart16550_queue(struct uart16550 *uart)
 {
     timer_init(&uart->timer, fifo_empty, uart);
     uart->queue = heap_alloc(UART16550_QUEUE);
+}
+
+void uart16550_listen(struct uart16550 *uart)
+{
     uart16550_receive(uart); /* what came before would never raise an edge */
     uart->write(uart, REG_IER, IER_RX_AVAILABLE);
 }

@@ -14,7 +14,7 @@ struct uart16550 {
     void (*write)(struct uart16550 *uart, u32 reg, u8 value);
     u64 base;     /* for read and write: port number or mapped address */
     u32 timeouts; /* bytes in a row that could not be sent */
-    u8 *queue;    /* UART16550_QUEUE bytes to be sent; NULL until uart16550_start() */
+    u8 *queue;    /* UART16550_QUEUE bytes to be sent; NULL until uart16550_queue() */
     u32 first, queued;  /* in it; the console's lock protects them */
     u64 sent_ns;        /* when a byte went out last */
     u64 fifo_ns;        /* what the wire takes for a full FIFO */
@@ -26,8 +26,11 @@ struct uart16550 {
  * Returns 0, -E_NOENT (no UART answers there), -E_INVAL (baud is not reachable). read, write and base are set. */
 MUST_CHECK int uart16550_init(struct uart16550 *uart, u32 baud);
 
-/* From now on output waits in a queue and leaves by timer, and received bytes raise the UART's interrupt: the handler, which may
- * also be called often instead, is uart16550_receive() (arg: the uart). Needs the heap and timers; without memory output goes
- * on as before. */
-void uart16550_start(struct uart16550 *uart);
+/* From now on output waits in a queue and leaves by timer. Needs the heap and timers; without memory output goes on as
+ * before. */
+void uart16550_queue(struct uart16550 *uart);
+
+/* From now on received bytes raise the UART's interrupt: the handler, which may also be called often instead, is
+ * uart16550_receive() (arg: the uart). */
+void uart16550_listen(struct uart16550 *uart);
 void uart16550_receive(void *arg);

@@ -228,8 +228,10 @@ static struct task *take_locked(struct run_queue *queue, u64 now)
 /* Take the next task, or NULL. The slice timer runs only when another one waits behind it, or its share is limited. */
 static struct task *begin_next(struct run_queue *queue)
 {
-    u64 flags = spin_lock(&queue->lock);
     u64 now = time_now_ns();
+
+    timer_recover(now);
+    u64 flags = spin_lock(&queue->lock);
     struct task *task = take_locked(queue, now);
 
     percpu()->resched = false;

@@ -8,12 +8,14 @@
 #include <arch/cpu.h>
 
 #define NEVER UINT64_MAX
+#define LATE_NS (100 * NS_PER_US)
 #define FIRE_MAX 64U /* per interrupt: a timer that re-arms itself in the past cannot hold the CPU */
 
 struct timer_queue {
     struct spinlock lock; /* protects the heap and every timer in it */
     struct timer *root;   /* the earliest */
     struct timer *firing;
+    u64 programmed_ns; /* when the hardware will interrupt; only this CPU uses it */
 };
 
 static struct timer_queue queues[CPU_MAX];
@@ -108,10 +110,11 @@ void timer_set_hw(const struct timer_hw *hw)
     hardware = hw;
 }
 
-static void program(const struct timer_queue *queue)
+static void program(struct timer_queue *queue)
 {
+    queue->programmed_ns = queue->root != NULL ? queue->root->deadline_ns : NEVER;
     if (hardware != NULL) {
-        hardware->program(queue->root != NULL ? queue->root->deadline_ns : NEVER);
+        hardware->program(queue->programmed_ns);
     }
 }
 
@@ -198,4 +201,15 @@ void timer_interrupt(void)
     }
     program(queue);
     spin_unlock(&queue->lock, flags);
+}
+
+void timer_recover(u64 now_ns)
+{
+    struct timer_queue *queue = &queues[percpu()->id];
+
+    if (now_ns > LATE_NS && queue->programmed_ns < now_ns - LATE_NS) {
+        u64 flags = spin_lock(&queue->lock);
+        program(queue);
+        spin_unlock(&queue->lock, flags);
+    }
 }

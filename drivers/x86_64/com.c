@@ -96,12 +96,19 @@ static bool take_line(struct com *com)
     return irq_request(line.gsi, line.level, line.active_low, uart16550_receive, &com->uart) == 0;
 }
 
+void com_queue_output(void)
+{
+    for (u32 i = 0; i < port_count; i++) {
+        uart16550_queue(&ports[i].uart);
+    }
+}
+
 void com_enable_input(void)
 {
     for (u32 i = 0; i < port_count; i++) {
         struct com *com = &ports[i];
         bool line = com->has_line && take_line(com);
-        uart16550_start(&com->uart);
+        uart16550_listen(&com->uart);
         if (!line) {
             timer_init(&com->poll, poll, &com->uart);
             timer_arm(&com->poll, 0);

@@ -2,6 +2,9 @@
 #pragma once
 #include "kernel/lib/types.h"
 
+/* From now on output waits in queues and leaves by timer. */
+void com_queue_output(void);
+
 /* Take input from every port in use: COM1..COM4 by interrupt, any other, and one whose line is taken, by looking a
  * thousand times a second. */
 void com_enable_input(void);

@@ -89,6 +89,11 @@ void platform_init(const struct boot_info *info)
     init_other_cpus(acpi_info());
 }
 
+void platform_console_queue(void)
+{
+    com_queue_output();
+}
+
 void platform_console_input(void)
 {
     com_enable_input();

@@ -133,6 +133,7 @@ static void run_system(const void *arg)
     sched_init();
     arch_irq_enable();
     start_cpus();
+    platform_console_queue();
     print_banner();
     setup_print(config);
     if (config->selftest) {

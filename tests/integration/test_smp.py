@@ -49,9 +49,10 @@ def sleep_one(m, tries=5):
 
 
 def uptime(m, tag):
-    """In seconds, and the clock source."""
+    """In seconds, and the clock source. The prompt behind it tells that the line's end has come: without it Mote would
+    show the line again when the monitor has the wire."""
     m.send(f"echo t{tag[0]}''{tag[1:]} $(cut -d' ' -f1 /proc/uptime) $(cat /sys/devices/system/clocksource/clocksource0/current_clocksource)\n")
-    match = m.wait_for(rf"^t{tag} ([\d.]+) (\S+)\n", timeout=60)
+    match = m.wait_for(rf"^t{tag} ([\d.]+) (\S+)\n+{PROMPT}", timeout=60)
     return float(match.group(1)), match.group(2)
 
 

@@ -90,6 +90,24 @@ static void programs_the_earliest_only(void **state)
     assert_int_equal(programmed[0], NEVER);
 }
 
+static void a_lost_interrupt_is_asked_for_again(void **state)
+{
+    (void)state;
+    timer_arm(&timers[0], 1000000);
+    u32 calls = program_calls;
+    timer_recover(1000000 + 100000); /* it may just be late */
+    assert_int_equal(program_calls, calls);
+    timer_recover(1000000 + 100001);
+    assert_int_equal(program_calls, calls + 1);
+    assert_int_equal(programmed[0], 1000000);
+    now = 1200000;
+    timer_interrupt();
+    assert_int_equal(fired, 1);
+    calls = program_calls;
+    timer_recover(UINT64_MAX - 1); /* nothing is due */
+    assert_int_equal(program_calls, calls);
+}
+
 static void early_interrupt_fires_nothing(void **state)
 {
     (void)state;
@@ -229,6 +247,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(programs_the_earliest_only, start, end),
+        cmocka_unit_test_setup_teardown(a_lost_interrupt_is_asked_for_again, start, end),
         cmocka_unit_test_setup_teardown(early_interrupt_fires_nothing, start, end),
         cmocka_unit_test_setup_teardown(heap_matches_a_model, start, end),
         cmocka_unit_test_setup_teardown(a_greedy_timer_cannot_hold_the_cpu, start, end),

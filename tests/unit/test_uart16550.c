@@ -149,7 +149,8 @@ static void queued_and_sent_by_timer(void **state)
 {
     (void)state;
     coming = "early";
-    uart16550_start(&uart);
+    uart16550_queue(&uart);
+    uart16550_listen(&uart);
     assert_string_equal(got, "early");
     assert_int_equal(ier, 1);
     reads = 1; /* the next 60 reads let no time pass */
@@ -172,7 +173,8 @@ static void full(void **state)
     char text[1001];
 
     (void)state;
-    uart16550_start(&uart);
+    uart16550_queue(&uart);
+    uart16550_listen(&uart);
     for (u32 i = 0; i < 1000; i++) {
         text[i] = (char)('!' + i % 90);
     }
@@ -192,7 +194,8 @@ static void full(void **state)
 static void stalled(void **state)
 {
     (void)state;
-    uart16550_start(&uart);
+    uart16550_queue(&uart);
+    uart16550_listen(&uart);
     stuck = true;
     for (u32 i = 0; i < UART16550_QUEUE; i++) {
         say("q");
@@ -215,7 +218,8 @@ static void stalled(void **state)
 static void panic_waits_for_nobody(void **state)
 {
     (void)state;
-    uart16550_start(&uart);
+    uart16550_queue(&uart);
+    uart16550_listen(&uart);
     reads = 1;
     say("0123456789ABCDEFqueued ");
     panicked = true;
@@ -223,7 +227,8 @@ static void panic_waits_for_nobody(void **state)
     assert_string_equal(wire, "0123456789ABCDEFqueued panic");
     (void)start(NULL);
     no_memory = true;
-    uart16550_start(&uart);
+    uart16550_queue(&uart);
+    uart16550_listen(&uart);
     say("without memory as before");
     assert_string_equal(wire, "without memory as before");
 }
