@@ -163,6 +163,16 @@ static void xsave_sizes_follow_xcr0(void **state)
     assert_int_equal(ask(0xD, 200).eax, 0);
 }
 
+static void an_xsavec_that_lies_is_hidden(void **state)
+{
+    (void)state;
+    fake_host.xsavec_broken = true;
+    fake_start();
+    assert_int_equal(ask(0xD, 1).eax, 5);
+    assert_int_equal(ask(0xD, 1).ebx, 0);
+    assert_int_equal(ask(0xD, 0).eax, 0xE7);
+}
+
 static void one_core(void **state)
 {
     (void)state;
@@ -236,6 +246,7 @@ int main(void)
         cmocka_unit_test_setup(osxsave_and_apic_id_are_the_vcpus, fake_setup),
         cmocka_unit_test_setup(address_width_is_what_stage_2_can, fake_setup),
         cmocka_unit_test_setup(xsave_sizes_follow_xcr0, fake_setup),
+        cmocka_unit_test_setup(an_xsavec_that_lies_is_hidden, fake_setup),
         cmocka_unit_test_setup(one_core, fake_setup),
         cmocka_unit_test_setup(six_cores, fake_setup),
         cmocka_unit_test_setup(topology_leaves_agree, fake_setup),

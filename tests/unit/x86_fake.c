@@ -59,6 +59,11 @@ u64 hostcpu_arch_capabilities(void)
     return fake_host.arch_capabilities;
 }
 
+bool hostcpu_xsavec_works(void)
+{
+    return !fake_host.xsavec_broken;
+}
+
 void hostcpu_ibpb(void)
 {
     fake_host.ibpbs++;
@@ -160,6 +165,7 @@ void fake_host_all(void)
     fake_host.xsave[6] = (struct x86_cpuid){512, 1152, 0, 0};
     fake_host.xsave[7] = (struct x86_cpuid){1024, 1664, 0, 0};
     fake_host.xsave[9] = (struct x86_cpuid){8, 2688, 0, 0};
+    fake_host.xsavec_broken = false;
     fake_host.extended[8].eax = 0x3928; /* 57 linear, 40 physical */
     fake_host.tsc = 1000;
     fake_host.tsc_hz = 2300000000ULL;

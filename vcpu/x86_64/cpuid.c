@@ -63,7 +63,7 @@
 #define LINEAR_BITS 48U
 #define PHYS_BITS_MAX 48U /* what four levels of stage 2 translate */
 
-/* Leaf 0xD, subleaf 1. Not there: XSAVES, XFD. */
+/* Leaf 0xD, subleaf 1. Not there: XSAVES, XFD; XSAVEC where it does not work. */
 #define XSAVEC BIT32(1)
 #define XSAVE_EXTENSIONS (XSAVEC | BIT32(0) /* XSAVEOPT */ | BIT32(2) /* XGETBV1 */)
 #define XCR0_ALLOWED (XCR0_X87 | XCR0_SSE | XCR0_AVX | XCR0_OPMASK | XCR0_ZMM_HI256 | XCR0_HI16_ZMM)
@@ -184,7 +184,10 @@ static void compute_xsave(void)
             table.component[i] = hostcpu_cpuid(LEAF_XSAVE, i);
         }
     }
-    table.component[1].eax = table.xcr0_allowed != 0 ? hostcpu_cpuid(LEAF_XSAVE, 1).eax & XSAVE_EXTENSIONS : 0;
+    if (table.xcr0_allowed != 0) {
+        u32 broken = hostcpu_xsavec_works() ? 0 : XSAVEC;
+        table.component[1].eax = hostcpu_cpuid(LEAF_XSAVE, 1).eax & XSAVE_EXTENSIONS & ~broken;
+    }
 }
 
 void x86_cpuid_init(void)

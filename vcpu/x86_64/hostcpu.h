@@ -18,6 +18,9 @@ void hostcpu_set_tsc_aux(u64 value);
 u64 hostcpu_get_dr(u8 index);             /* 0-3 */
 void hostcpu_set_dr(u8 index, u64 value); /* 0-3, 6 */
 u64 hostcpu_get_xcr0(void);
+/* Has it XSAVEC, and is the format right? Tries it: nobody's x87, SSE or AVX state may be in the CPU, and CR4.OSXSAVE is set.
+ * SDM Vol. 1 13.10 "Operation of XSAVEC". */
+bool hostcpu_xsavec_works(void);
 u64 hostcpu_arch_capabilities(void); /* 0 where the CPU has no such MSR */
 void hostcpu_ibpb(void);             /* the CPU has it */
 void hostcpu_set_xcr0(u64 value);
