@@ -139,7 +139,7 @@ struct value { u32 msr; u8 cpu; u64 value; };
 static const struct value values[] = {
     {0x17, INTEL, 0}, {0x1B, BOTH, APIC_BASE}, {0x8B, BOTH, 0}, {0xCE, INTEL, 0}, {0xFE, BOTH, 0x508}, {0x174, BOTH, 0},
     {0x175, BOTH, 0}, {0x176, BOTH, 0}, {0x179, BOTH, 0}, {0x17A, BOTH, 0}, {0x1A0, INTEL, 0x1801}, {0x1D9, BOTH, 0},
-    {0x200, BOTH, 0}, {0x20F, BOTH, 0}, {0x250, BOTH, 0}, {0x26F, BOTH, 0}, {0x277, BOTH, 0x0007040600070406}, {0x2FF, BOTH, 0},
+    {0x200, BOTH, 0}, {0x20F, BOTH, 0}, {0x250, BOTH, 0}, {0x26F, BOTH, 0}, {0x277, BOTH, 0x0007040600070406}, {0x2FF, BOTH, 0x806},
     {0xC0000080, BOTH, 0x500}, {0xC0000081, BOTH, 0}, {0xC0000082, BOTH, 0}, {0xC0000083, BOTH, 0}, {0xC0000084, BOTH, 0},
     {0xC0000100, BOTH, 0}, {0xC0000101, BOTH, 0}, {0xC0000102, BOTH, 0}, {0xC0000103, BOTH, 0}, {0xC0010015, AMD, 1 << 24},
     {0xC0011029, AMD, 2},

@@ -25,7 +25,7 @@ static void check_features(void)
 {
     static const struct feature rows[] = {
         {1, ECX, 3, false}, {1, ECX, 5, false}, {1, ECX, 6, false}, {1, EDX, 9, true},
-        {1, ECX, 31, true}, {1, EDX, 7, false}, {1, EDX, 14, false}, {1, EDX, 0, true}, {1, EDX, 5, true},
+        {1, ECX, 31, true}, {1, EDX, 7, true}, {1, EDX, 14, true}, {1, EDX, 0, true}, {1, EDX, 5, true},
         {1, EDX, 6, true}, {1, EDX, 15, true}, {1, EDX, 26, true}, {7, ECX, 5, false}, {7, ECX, 16, false},
         {0x80000001, ECX, 2, false}, {0x80000001, EDX, 20, true}, {0x80000001, EDX, 29, true},
     };
@@ -258,7 +258,7 @@ static const struct { u32 first, last; } listed[] = {
     {0xC0000100, 0xC0000103},
 };
 static const u32 intel[] = {0x17, 0xCE, 0x1A0};
-static const u32 amd[] = {0xC0010010, 0xC0010015, 0xC001001F, 0xC0010055, 0xC0011029};
+static const u32 amd[] = {0xC0010000, 0xC0010001, 0xC0010002, 0xC0010003, 0xC0010004, 0xC0010005, 0xC0010006, 0xC0010007, 0xC0010010, 0xC0010015, 0xC001001F, 0xC0010055, 0xC0011029};
 
 static bool is_listed(u32 msr)
 {

@@ -10,20 +10,19 @@ EAX, EBX, ECX, EDX = range(4)
 # (leaf, subleaf, register): bits that a guest must not see, because they promise what Mote does not give.
 HIDDEN = {
     (1, 0, ECX): {"MONITOR": 3, "VMX": 5, "SMX": 6, "EIST": 7, "TM2": 8, "PCID": 17, "OSXSAVE": 27},
-    (1, 0, EDX): {"MCE": 7, "MCA": 14, "DS": 21, "ACPI": 22, "TM": 29, "PBE": 31},
+    (1, 0, EDX): {"DS": 21, "ACPI": 22, "TM": 29, "PBE": 31},
     (7, 0, EBX): {"SGX": 2, "HLE": 4, "INVPCID": 10, "RTM": 11, "RDT-M": 12, "MPX": 14, "RDT-A": 15, "PT": 25},
     (7, 0, ECX): {"PKU": 3, "OSPKE": 4, "WAITPKG": 5, "CET_SS": 7, "LA57": 16, "ENQCMD": 29, "PKS": 31},
     (7, 0, EDX): {"UINTR": 5, "PCONFIG": 18, "CET_IBT": 20, "IBRS": 26, "STIBP": 27, "ARCH_CAPABILITIES": 29, "SSBD": 31},
     (0xD, 1, EAX): {"XSAVES": 3},
     (0x80000001, 0, ECX): {"SVM": 2, "ExtApic": 3, "OSVW": 9, "IBS": 10, "SKINIT": 12, "WDT": 13, "TOPOEXT": 22,
                            "PerfCtr": 23, "MONITORX": 29},
-    (0x80000001, 0, EDX): {"MCE": 7, "MCA": 14},
 }
 # Bits that every CPU with VMX or SVM and long mode has, and the hypervisor's own.
 SHOWN = {
     (1, 0, ECX): {"SSE3": 0, "CX16": 13, "XSAVE": 26, "HYPERVISOR": 31},
     (1, 0, EDX): {"FPU": 0, "PSE": 3, "TSC": 4, "MSR": 5, "PAE": 6, "CX8": 8, "APIC": 9, "SEP": 11, "MTRR": 12, "PGE": 13, "CMOV": 15,
-                  "PAT": 16, "FXSR": 24, "SSE": 25, "SSE2": 26},
+                  "MCE": 7, "MCA": 14, "PAT": 16, "FXSR": 24, "SSE": 25, "SSE2": 26},
     (0x80000001, 0, EDX): {"SYSCALL": 11, "NX": 20, "RDTSCP": 27, "LM": 29},
 }
 VENDOR = {"svm": b"AuthenticAMD", "bochs-svm": b"AuthenticAMD", "bochs-vmx": b"GenuineIntel"}

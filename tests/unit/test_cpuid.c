@@ -28,7 +28,7 @@ static void bits_hidden_and_kept(void **state)
         {1, 'c', 21, false, "x2APIC"}, {1, 'c', 24, false, "TSC-deadline"}, {1, 'c', 27, false, "OSXSAVE"},
         {1, 'c', 31, true, "hypervisor"}, {1, 'c', 26, true, "XSAVE"}, {1, 'c', 28, true, "AVX"},
         {1, 'c', 13, true, "CX16"},
-        {1, 'd', 7, false, "MCE"}, {1, 'd', 9, false, "APIC"}, {1, 'd', 14, false, "MCA"}, {1, 'd', 28, false, "HTT"},
+        {1, 'd', 7, true, "MCE"}, {1, 'd', 9, false, "APIC"}, {1, 'd', 14, true, "MCA"}, {1, 'd', 28, false, "HTT"},
         {1, 'd', 0, true, "FPU"}, {1, 'd', 5, true, "MSR"}, {1, 'd', 6, true, "PAE"}, {1, 'd', 8, true, "CX8"},
         {1, 'd', 13, true, "PGE"}, {1, 'd', 15, true, "CMOV"}, {1, 'd', 24, true, "FXSR"}, {1, 'd', 26, true, "SSE2"},
         {7, 'b', 1, true, "TSC_ADJUST"}, {7, 'b', 4, false, "HLE"}, {7, 'b', 11, false, "RTM"},
@@ -44,7 +44,7 @@ static void bits_hidden_and_kept(void **state)
         {0x80000001, 'c', 22, false, "TOPOEXT"}, {0x80000001, 'c', 0, true, "LAHF"},
         {0x80000001, 'd', 11, true, "SYSCALL"},
         {0x80000001, 'd', 20, true, "NX"}, {0x80000001, 'd', 29, true, "LM"}, {0x80000001, 'd', 27, true, "RDTSCP"},
-        {0x80000001, 'd', 9, false, "APIC"}, {0x80000001, 'd', 7, false, "MCE"},
+        {0x80000001, 'd', 9, false, "APIC"}, {0x80000001, 'd', 7, true, "MCE"},
     };
 
     (void)state;

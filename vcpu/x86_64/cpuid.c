@@ -19,15 +19,15 @@
 #define TEXT(a, b, c, d) ((u32)(a) | (u32)(b) << 8 | (u32)(c) << 16 | (u32)(d) << 24)
 #define BITS32(high, low) ((u32)GENMASK(high, low))
 
-/* Leaf 1. Not there: MONITOR, hardware virtualization, SMX, PCID (ECX); MCE, MCA (EDX). The interrupt chip brings x2APIC,
- * TSC deadline and APIC, the VM HTT. */
+/* Leaf 1. Not there: MONITOR, hardware virtualization, SMX, PCID (ECX). MCE and MCA have no bank that could report. The
+ * interrupt chip brings x2APIC, TSC deadline and APIC, the VM HTT. */
 #define LEAF1_ECX                                                                                                      \
     (BIT32(0) /* SSE3 */ | BIT32(1) /* PCLMULQDQ */ | BIT32(9) /* SSSE3 */ | BITS32(13, 12) /* FMA CX16 */ | \
      BITS32(20, 19) /* SSE4 */ | BITS32(23, 22) /* MOVBE POPCNT */ | BITS32(26, 25) /* AES XSAVE */ | \
      BITS32(30, 28) /* AVX F16C RDRAND */)
 #define LEAF1_EDX                                                                                                      \
-    (BITS32(6, 0) /* FPU VME DE PSE TSC MSR PAE */ | BIT32(8) /* CX8 */ | BITS32(13, 11) /* SEP MTRR PGE */ | \
-     BITS32(17, 15) /* CMOV PAT PSE36 */ | BIT32(19) /* CLFSH */ | BITS32(27, 23) /* MMX FXSR SSE SSE2 SS */)
+    (BITS32(8, 0) /* FPU VME DE PSE TSC MSR PAE MCE CX8 */ | BITS32(17, 11) /* SEP MTRR PGE MCA CMOV PAT PSE36 */ | \
+     BIT32(19) /* CLFSH */ | BITS32(27, 23) /* MMX FXSR SSE SSE2 SS */)
 #define LEAF1_EBX_CLFLUSH BITS32(15, 8)
 #define LEAF1_EBX_COUNT BITS32(23, 16)
 #define LEAF1_EBX_ID BITS32(31, 24)
@@ -51,12 +51,12 @@
 #define LEAF7_EDX (BIT32(4) /* FSRM */ | BIT32(10) /* MD_CLEAR */ | BIT32(29) /* ARCH_CAPABILITIES */)
 
 /* 80000001. Not there: hardware virtualization, extended APIC, OSVW, IBS, SKINIT, LWP, TOPOEXT, perf counters, MWAITX
- * (ECX); MCE, APIC, MCA, FFXSR (EDX). */
+ * (ECX); APIC, FFXSR (EDX). */
 #define EXT1_ECX                                                                                                       \
     (BIT32(0) /* LAHF */ | BITS32(8, 5) /* ABM SSE4A MISALIGNSSE PREFETCHW */ | BIT32(11) /* XOP */ | \
      BIT32(16) /* FMA4 */ | BIT32(21) /* TBM */)
 #define EXT1_EDX                                                                                                       \
-    (BITS32(6, 0) | BIT32(8) /* CX8 */ | BITS32(13, 11) /* SYSCALL MTRR PGE */ | BITS32(17, 15) | BIT32(20) /* NX */ | \
+    (BITS32(8, 0) | BITS32(17, 11) /* as above, SYSCALL for SEP */ | BIT32(20) /* NX */ | \
      BITS32(24, 22) /* MMXEXT MMX FXSR */ | BITS32(27, 26) /* 1 GiB pages, RDTSCP */ | BITS32(31, 29) /* LM 3DNOW */)
 #define EXT7_EDX BIT32(8) /* invariant TSC */
 #define EXT8_EBX (BIT32(0) /* CLZERO */ | BIT32(2) /* XSAVEERPTR */ | BIT32(12) /* IBPB */)

@@ -266,6 +266,7 @@ static const struct msr_row rows[] = {
     {MSR_IA32_FS_BASE, MSR_IA32_GS_BASE, ANY_CPU, read_seg_base, write_seg_base},
     {MSR_IA32_KERNEL_GS_BASE, MSR_IA32_KERNEL_GS_BASE, ANY_CPU, read_sys, write_sys_address},
     {MSR_IA32_TSC_AUX, MSR_IA32_TSC_AUX, ANY_CPU, read_tsc_aux, write_tsc_aux},
+    {MSR_PERF_EVTSEL0, MSR_PERF_CTR3, AMD, read_zero, write_ignored},
     {MSR_SYSCFG, MSR_SYSCFG, AMD, read_zero, write_ignored},
     {MSR_HWCR, MSR_HWCR, AMD, read_hwcr, write_ignored},
     {MSR_NB_CFG, MSR_NB_CFG, AMD, read_zero, write_ignored},

@@ -9,8 +9,6 @@
 #define MTRRCAP_WC BIT(10)
 #define MTRR_TYPE_MASK GENMASK(7, 0)
 #define MTRR_PHYSMASK_V BIT(11)
-#define MTRR_DEF_FE BIT(10)
-#define MTRR_DEF_E BIT(11)
 #define PAGE_OFFSET_MASK GENMASK(11, 0)
 
 int x86_msr_read_mtrrcap(struct vcpu *v, u32 msr, u64 *value)
@@ -63,10 +61,10 @@ int x86_msr_write_pat(struct vcpu *v, u32 msr, u64 value)
 static u64 *fixed_mtrr(struct vcpu *v, u32 msr)
 {
     switch (msr) {
-    case MSR_IA32_MTRR_FIX64K_00000: return &v->arch.mtrr_fixed[0];
-    case MSR_IA32_MTRR_FIX16K_80000: return &v->arch.mtrr_fixed[1];
-    case MSR_IA32_MTRR_FIX16K_A0000: return &v->arch.mtrr_fixed[2];
-    default: return &v->arch.mtrr_fixed[3 + (msr - MSR_IA32_MTRR_FIX4K_C0000)];
+    case MSR_IA32_MTRR_FIX64K_00000: return &v->arch.mtrr.fixed[0];
+    case MSR_IA32_MTRR_FIX16K_80000: return &v->arch.mtrr.fixed[1];
+    case MSR_IA32_MTRR_FIX16K_A0000: return &v->arch.mtrr.fixed[2];
+    default: return &v->arch.mtrr.fixed[3 + (msr - MSR_IA32_MTRR_FIX4K_C0000)];
     }
 }
 
@@ -87,7 +85,7 @@ int x86_msr_write_mtrr_fixed(struct vcpu *v, u32 msr, u64 value)
 
 int x86_msr_read_mtrr_var(struct vcpu *v, u32 msr, u64 *value)
 {
-    *value = v->arch.mtrr_var[msr - MSR_IA32_MTRR_PHYSBASE0];
+    *value = v->arch.mtrr.var[msr - MSR_IA32_MTRR_PHYSBASE0];
     return 0;
 }
 
@@ -101,14 +99,14 @@ int x86_msr_write_mtrr_var(struct vcpu *v, u32 msr, u64 value)
     if (!low_ok || (value & GENMASK(63, x86_guest_phys_bits())) != 0) {
         return -E_GUEST;
     }
-    v->arch.mtrr_var[msr - MSR_IA32_MTRR_PHYSBASE0] = value;
+    v->arch.mtrr.var[msr - MSR_IA32_MTRR_PHYSBASE0] = value;
     return 0;
 }
 
 int x86_msr_read_mtrr_def(struct vcpu *v, u32 msr, u64 *value)
 {
     (void)msr;
-    *value = v->arch.mtrr_def_type;
+    *value = v->arch.mtrr.def_type;
     return 0;
 }
 
@@ -118,6 +116,6 @@ int x86_msr_write_mtrr_def(struct vcpu *v, u32 msr, u64 value)
     if (!type_valid(value & ~(MTRR_DEF_E | MTRR_DEF_FE), MTRR_TYPES)) {
         return -E_GUEST;
     }
-    v->arch.mtrr_def_type = value;
+    v->arch.mtrr.def_type = value;
     return 0;
 }

@@ -79,9 +79,11 @@ void x86_reset_regs(struct vcpu *v)
     struct x86_moves *moves = v->arch.moves;
     hpa_t fpu_pa = v->arch.fpu_pa;
     u64 tsc_offset = v->arch.tsc_offset, tsc_adjust = v->arch.tsc_adjust;
+    struct x86_mtrrs mtrr = v->arch.mtrr; /* INIT leaves them alone: SDM Vol. 3 table 10-1 */
     struct vcpu_arch *a = &v->arch;
 
     memset(a, 0, sizeof(*a));
+    a->mtrr = mtrr;
     a->fpu = fpu;
     a->fpu_pa = fpu_pa;
     a->hw = hw;
@@ -142,6 +144,9 @@ int vcpu_set_entry(struct vcpu *v, const struct vcpu_entry *entry)
     x86_reset_regs(v);
     if (entry->reset_vector) {
         return 0;
+    }
+    if (a->mtrr.def_type == 0) { /* as firmware, which this guest does not have, would leave them */
+        a->mtrr.def_type = MTRR_DEF_E | MEMTYPE_WB;
     }
     memcpy(a->gpr, entry->gpr, sizeof(a->gpr));
     a->gpr[X86_RSP] = entry->rsp;

@@ -72,8 +72,8 @@ struct vcpu_arch {
     u64 sysenter_cs, sysenter_esp, sysenter_eip;
     u64 star, lstar, cstar, sfmask, kernel_gs_base, tsc_aux;
     u64 xcr0, xss;
-    u64 misc_enable, mtrr_def_type; /* MSRs kept for the guest, no hardware behind them */
-    u64 mtrr_fixed[11], mtrr_var[16];
+    u64 misc_enable; /* MSRs kept for the guest, no hardware behind them */
+    struct x86_mtrrs { u64 def_type, fixed[11], var[16]; } mtrr;
     u64 tsc_offset, tsc_adjust;
     struct x86_pv pv;
     void *fpu; /* XSAVE area, 64-byte aligned, owned by fpu.c */

@@ -1,5 +1,6 @@
 #include "vm/board/x86_64/acpi.h"
 #include "kernel/lib/string.h"
+#include "vm/board/x86_64/acpi_dsdt.h"
 #include "vm/board/x86_64/irqchip.h"
 #include "vm/dev/x86_64/acpipm.h"
 
@@ -135,10 +136,6 @@ struct PACKED madt {
 #define UNSUPPORTED_C2 101U
 #define UNSUPPORTED_C3 1001U
 
-/* Name(\_S5, Package(4){SLP_TYPa, SLP_TYPb, 0, 0}), in the bytes of ACPI 6.5, 20.2: NameOp, "_S5_", PackageOp, its
- * length and element count, then four small integers. */
-static const u8 dsdt_body[] = {0x08, '_', 'S', '5', '_', 0x12, 0x08, 0x04, 0x0A, ACPIPM_S5, 0x0A, ACPIPM_S5, 0x00, 0x00};
-
 enum { RSDP_AT = 0, XSDT_AT = 64, FADT_AT = 128, FACS_AT = 448, MADT_AT = 512, DSDT_AT = 1024 };
 _Static_assert(MADT_AT + sizeof(struct madt) <= DSDT_AT, "the tables do not overlap");
 
@@ -220,10 +217,10 @@ static int write_dsdt(struct gmem *mem, u64 base)
 {
     struct PACKED {
         struct sdt_header header;
-        u8 body[sizeof(dsdt_body)];
+        u8 body[ACPI_DSDT_SIZE];
     } dsdt = {.header = header("DSDT", sizeof(dsdt), 2)};
 
-    memcpy(dsdt.body, dsdt_body, sizeof(dsdt_body));
+    memcpy(dsdt.body, acpi_dsdt, sizeof(acpi_dsdt));
     dsdt.header.checksum = checksum(&dsdt, sizeof(dsdt));
     return gmem_load(mem, GPA(base + DSDT_AT), &dsdt, sizeof(dsdt));
 }
