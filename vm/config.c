@@ -1,5 +1,5 @@
-/* From the hypervisor line and the module lines to struct mote_config. Lines are worked through in the order of
- * precedence, the strongest last: defaults, module lines, then the hypervisor line's vm.NAME.KEY=VALUE. */
+/* From the hypervisor line, the module lines and the text module to struct mote_config. Lines are worked through in the order of
+ * precedence, the strongest last: defaults, the text module, module lines, then the hypervisor line's vm.NAME.KEY=VALUE. */
 #include "vm/config.h"
 #include "kernel/base/log.h"
 #include "kernel/lib/fmt.h"
@@ -11,121 +11,14 @@
 #define OVERRIDE_PREFIX "vm."
 #define OVERRIDE_PREFIX_LEN 3U
 
-struct parser {
-    struct mote_config *out;
-    config_report report;
-    void *ctx;
-    int module;            /* the line being read; -1: the hypervisor line */
-    struct vm_config *vm;  /* the VM that the line is about, or NULL */
-    struct vm_config *current; /* the last kernel line's VM: initrd and module lines join it */
-};
-
-/* Roles in the order of enum vm_role, then those of later versions. */
+/* Roles in the order of enum vm_role, then config, then those of later versions. */
 static const char *const role_names[] = {"kernel", "initrd", "module", "firmware", "config", "disk", "blob"};
-#define ROLES_AVAILABLE 4U
+#define ROLE_CONFIG 4U
+#define ROLES_AVAILABLE 5U
 #define ROLE_NONE ARRAY_SIZE(role_names)
 
-static void complain(const struct parser *p, const char *key, const char *why)
-{
-    p->out->errors++;
-    if (p->vm != NULL) {
-        p->vm->bad = true;
-    }
-    p->report(p->ctx, p->module, p->vm != NULL ? p->vm->name : "", key, why);
-}
-
-/* An unknown key: an error, or only a warning with strict=0. */
-static void complain_unknown(const struct parser *p, const char *key, u32 scope)
-{
-    char why[CONFIG_WHY_MAX];
-    const char *nearest = config_nearest_key(key, scope);
-    bool strict = p->out->strict;
-
-    (void)fmt_snprintf(why, sizeof(why), "unknown key%s, did you mean %s?", strict ? "" : " ignored", nearest);
-    if (strict) {
-        complain(p, key, why);
-    } else {
-        p->report(p->ctx, p->module, p->vm != NULL ? p->vm->name : "", key, why);
-    }
-}
-
-/* Split "key=value" in place. The value of a word without '=' is empty. */
-static const char *split(char *text)
-{
-    char *equals = strchr(text, '=');
-
-    if (equals == NULL) {
-        return NULL;
-    }
-    *equals = '\0';
-    return equals + 1;
-}
-
-/* Is the word whole? Complains when not. */
-static bool check_word(const struct parser *p, struct config_word *word)
-{
-    if (!word->cut && !word->unclosed) {
-        return true;
-    }
-    const char *why = word->cut ? "word longer than 255 characters" : "quote without an end";
-    (void)split(word->text);
-    word->text[VM_NAME_MAX] = '\0';
-    complain(p, word->text, why);
-    return false;
-}
-
-static void apply(const struct parser *p, const char *key, const char *value, u32 scope)
-{
-    char why[CONFIG_WHY_MAX] = "";
-    const struct config_key *found = config_find_key(key, scope);
-    struct config_setting setting = {.value = value, .config = p->out, .vm = p->vm, .why = why};
-
-    if (found == NULL) {
-        u32 other = scope ^ (CONFIG_SCOPE_VM | CONFIG_SCOPE_MOTE);
-        if (config_find_key(key, other) != NULL) {
-            complain(p, key, other == CONFIG_SCOPE_VM ? "belongs on a kernel's module line, or write vm.NAME.KEY=VALUE"
-                                                      : "belongs on the hypervisor line");
-        } else {
-            complain_unknown(p, key, scope);
-        }
-    } else if (found->set == NULL) {
-        complain(p, key, "not in this version");
-    } else if (value == NULL) {
-        complain(p, key, "no value: write key=value");
-    } else if (!found->set(&setting)) {
-        complain(p, key, why);
-    }
-}
-
-static struct vm_config *find_vm(struct mote_config *config, const char *name)
-{
-    for (u32 i = 0; i < config->vm_count; i++) {
-        if (strcmp(config->vms[i].name, name) == 0) {
-            return &config->vms[i];
-        }
-    }
-    return NULL;
-}
-
-static void complain_no_vm(const struct parser *p, const char *key, const char *name)
-{
-    char why[CONFIG_WHY_MAX];
-    const char *names[VM_MAX];
-
-    for (u32 i = 0; i < p->out->vm_count; i++) {
-        names[i] = p->out->vms[i].name;
-    }
-    const char *nearest = config_nearest(name, names, p->out->vm_count);
-    if (nearest != NULL) {
-        (void)fmt_snprintf(why, sizeof(why), "no VM is named %.31s, did you mean %s?", name, nearest);
-    } else {
-        (void)fmt_snprintf(why, sizeof(why), "no VM is named %.31s", name);
-    }
-    complain(p, key, why);
-}
-
 /* vm.NAME.KEY=VALUE: NAME may hold dots, keys do not. */
-static void apply_override(struct parser *p, char *key, const char *value)
+static void apply_override(struct config_parser *p, char *key, const char *value)
 {
     char *name = key + OVERRIDE_PREFIX_LEN;
     char *dot = NULL;
@@ -134,17 +27,17 @@ static void apply_override(struct parser *p, char *key, const char *value)
         dot = next;
     }
     if (dot == NULL) {
-        complain(p, key, "write vm.NAME.KEY=VALUE");
+        config_complain(p, key, "write vm.NAME.KEY=VALUE");
         return;
     }
     *dot = '\0';
-    p->vm = find_vm(p->out, name);
+    p->vm = config_find_vm(p->out, name);
     if (p->vm == NULL) {
-        complain_no_vm(p, dot + 1, name);
+        config_complain_no_vm(p, dot + 1, name);
     } else if (strcmp(dot + 1, "vm") == 0) {
-        complain(p, "vm", "a VM is named on its module line");
+        config_complain(p, "vm", "a VM is named on its module line");
     } else {
-        apply(p, dot + 1, value, CONFIG_SCOPE_VM);
+        config_apply(p, dot + 1, value, CONFIG_SCOPE_VM);
     }
     p->vm = NULL;
 }
@@ -161,21 +54,21 @@ static enum pass pass_of(const char *word)
     return strncmp(word, "strict=", 7) == 0 ? PASS_STRICT : PASS_KEYS;
 }
 
-static void parse_mote_line(struct parser *p, const char *line, enum pass pass)
+static void parse_mote_line(struct config_parser *p, const char *line, enum pass pass)
 {
     struct config_word word;
 
     p->module = -1;
     p->vm = NULL;
     while (config_next_word(&line, &word)) {
-        if (pass_of(word.text) != pass || !check_word(p, &word)) {
+        if (pass_of(word.text) != pass || !config_check_word(p, &word)) {
             continue;
         }
-        const char *value = split(word.text);
+        const char *value = config_split(word.text);
         if (pass == PASS_OVERRIDES) {
             apply_override(p, word.text, value);
         } else if (value != NULL || strchr(word.text, '/') == NULL) {
-            apply(p, word.text, value, CONFIG_SCOPE_MOTE);
+            config_apply(p, word.text, value, CONFIG_SCOPE_MOTE);
         }
     }
 }
@@ -208,23 +101,23 @@ static void default_name(struct mote_config *config, const struct vm_config *vm,
 {
     const char *base = base_name(path);
 
-    if (config_name_valid(base) && find_vm(config, base) == NULL) {
+    if (config_name_valid(base) && config_find_vm(config, base) == NULL) {
         memcpy(name, base, strlen(base) + 1);
         return;
     }
     u32 number = (u32)(vm - config->vms);
     do {
         (void)fmt_snprintf(name, VM_NAME_MAX, "vm%u", number++);
-    } while (find_vm(config, name) != NULL);
+    } while (config_find_vm(config, name) != NULL);
 }
 
-static struct vm_config *add_vm(struct parser *p, const char *line, const char *path)
+static struct vm_config *add_vm(struct config_parser *p, const char *line, const char *path)
 {
     struct mote_config *config = p->out;
     char name[VM_NAME_MAX] = "";
 
     if (config->vm_count == VM_MAX) {
-        complain(p, "kernel", "too many VMs (64)");
+        config_complain(p, "kernel", "too many VMs (64)");
         return NULL;
     }
     struct vm_config *vm = &config->vms[config->vm_count];
@@ -238,18 +131,19 @@ static struct vm_config *add_vm(struct parser *p, const char *line, const char *
     if (!named) {
         default_name(config, vm, path, name);
     }
-    bool twice = find_vm(config, name) != NULL;
+    bool twice = config_find_vm(config, name) != NULL;
     memcpy(vm->name, name, sizeof(vm->name));
     config->vm_count++;
     p->vm = vm;
     if (twice) {
-        complain(p, "vm", "two VMs have this name");
+        config_complain(p, "vm", "two VMs have this name");
     }
+    config_text_read(p, CONFIG_TEXT_VM);
     return vm;
 }
 
 /* The words of a module line from its keys on; returns the guest's command line. */
-static const char *parse_keys(const struct parser *p, const char *line, bool begins)
+static const char *parse_keys(const struct config_parser *p, const char *line, bool begins)
 {
     struct config_word word;
 
@@ -257,20 +151,20 @@ static const char *parse_keys(const struct parser *p, const char *line, bool beg
         if (!word.quoted && strcmp(word.text, "--") == 0) {
             return *line != '\0' ? line + 1 : line;
         }
-        if (!check_word(p, &word)) {
+        if (!config_check_word(p, &word)) {
             continue;
         }
-        const char *value = split(word.text);
+        const char *value = config_split(word.text);
         if (begins) {
-            apply(p, word.text, value, CONFIG_SCOPE_VM);
+            config_apply(p, word.text, value, CONFIG_SCOPE_VM);
         } else {
-            complain(p, word.text, "belongs on the kernel's line");
+            config_complain(p, word.text, "belongs on the kernel's line");
         }
     }
     return line;
 }
 
-static void parse_role_line(struct parser *p, enum vm_role role, const char *line, const char *path)
+static void parse_role_line(struct config_parser *p, enum vm_role role, const char *line, const char *path)
 {
     const char *role_name = role_names[role];
     bool begins = role == ROLE_KERNEL || role == ROLE_FIRMWARE;
@@ -281,17 +175,17 @@ static void parse_role_line(struct parser *p, enum vm_role role, const char *lin
     }
     if (p->vm == NULL) {
         if (!begins) {
-            complain(p, role_name, "no kernel line before it");
+            config_complain(p, role_name, "no kernel line before it");
         }
         return;
     }
     const char *cmdline = parse_keys(p, line, begins);
     if (strnlen(cmdline, VM_CMDLINE_MAX) == VM_CMDLINE_MAX) {
-        complain(p, "--", "guest command line longer than 2047 characters");
+        config_complain(p, "--", "guest command line longer than 2047 characters");
         cmdline = "";
     }
     if (p->vm->module_count == VM_MODULES_MAX) {
-        complain(p, role_name, "too many modules for one VM (16)");
+        config_complain(p, role_name, "too many modules for one VM (16)");
         return;
     }
     p->vm->modules[p->vm->module_count++] =
@@ -316,7 +210,7 @@ static bool takes_path(const struct config_word *word, const char *rest)
            (config_next_word(&rest, &next) && word_role(&next) != ROLE_NONE);
 }
 
-static void complain_role(struct parser *p, const struct config_word *word)
+static void complain_role(struct config_parser *p, const struct config_word *word)
 {
     char why[CONFIG_WHY_MAX];
 
@@ -324,10 +218,24 @@ static void complain_role(struct parser *p, const struct config_word *word)
     p->current = NULL;
     (void)fmt_snprintf(why, sizeof(why), "unknown role, did you mean %s?",
                        config_nearest(word->text, role_names, ROLES_AVAILABLE));
-    complain(p, word->text, why);
+    config_complain(p, word->text, why);
 }
 
-static void parse_module(struct parser *p, const char *line)
+/* The text itself has been read by then. */
+static void parse_config_line(struct config_parser *p, const char *line)
+{
+    struct config_word word;
+
+    if (config_next_word(&line, &word)) {
+        (void)config_split(word.text);
+        config_complain(p, word.text, "keys stand in the file, not on its line");
+    }
+    if (p->module != p->text_module) {
+        config_complain(p, role_names[ROLE_CONFIG], "there is one already");
+    }
+}
+
+static __attribute__((noinline)) void parse_module(struct config_parser *p, const char *line)
 {
     struct config_word word = {.quoted = false}, path = {.quoted = false};
     const char *start = line; /* of the word now in `word` */
@@ -340,10 +248,12 @@ static void parse_module(struct parser *p, const char *line)
         any = config_next_word(&line, &word);
     }
     u32 role = any ? word_role(&word) : ROLE_NONE;
-    if (role < ROLES_AVAILABLE) {
+    if (role == ROLE_CONFIG) {
+        parse_config_line(p, line);
+    } else if (role < ROLES_AVAILABLE) {
         parse_role_line(p, (enum vm_role)role, line, path.text);
     } else if (role != ROLE_NONE) {
-        complain(p, word.text, "this role is not in this version");
+        config_complain(p, word.text, "this role is not in this version");
     } else if (!any || strchr(word.text, '=') != NULL || strcmp(word.text, "--") == 0) {
         parse_role_line(p, ROLE_KERNEL, start, path.text);
     } else {
@@ -351,8 +261,31 @@ static void parse_module(struct parser *p, const char *line)
     }
 }
 
+static __attribute__((noinline)) bool is_config(const char *line)
+{
+    struct config_word word;
+
+    if (config_next_word(&line, &word) && takes_path(&word, line)) {
+        (void)config_next_word(&line, &word);
+    }
+    return word_role(&word) == ROLE_CONFIG;
+}
+
+/* The first module with the role config. */
+static void find_text(struct config_parser *p, const struct config_source *modules, u32 count)
+{
+    p->text_module = -1;
+    for (u32 i = 0; i < count; i++) {
+        if (is_config(modules[i].line)) {
+            p->text_module = (int)i;
+            p->text = modules[i];
+            return;
+        }
+    }
+}
+
 /* Once every line has been read: the copies have all modules and overrides of their line. */
-static void add_copies(struct parser *p)
+static void add_copies(struct config_parser *p)
 {
     u32 lines = p->out->vm_count;
     char why[CONFIG_WHY_MAX];
@@ -362,7 +295,7 @@ static void add_copies(struct parser *p)
         p->module = (int)p->vm->modules[0].boot_module;
         for (u32 number = 2; !p->vm->bad && number <= p->vm->copies; number++) {
             if (!config_add_copy(p->out, i, number, why)) {
-                complain(p, "copies", why);
+                config_complain(p, "copies", why);
             }
         }
     }
@@ -370,10 +303,10 @@ static void add_copies(struct parser *p)
     p->module = -1;
 }
 
-void config_parse(const char *cmdline, const char *const *modules, u32 module_count, config_report report, void *ctx,
-                  struct mote_config *out)
+void config_parse(const char *cmdline, const struct config_source *modules, u32 module_count, config_report report_to,
+                  void *ctx, struct mote_config *out)
 {
-    struct parser p = {.out = out, .report = report, .ctx = ctx};
+    struct config_parser p = {.out = out, .report = report_to, .ctx = ctx};
 
     memset(out, 0, sizeof(*out));
     out->log_level = LOG_INFO;
@@ -382,16 +315,20 @@ void config_parse(const char *cmdline, const char *const *modules, u32 module_co
     out->on_idle = ON_IDLE_HALT;
     out->strict = true;
     out->escape = DEFAULT_ESCAPE;
+    find_text(&p, modules, module_count);
+    config_text_read(&p, CONFIG_TEXT_STRICT);
     parse_mote_line(&p, cmdline, PASS_STRICT);
+    config_text_read(&p, CONFIG_TEXT_KEYS);
     parse_mote_line(&p, cmdline, PASS_KEYS);
     for (u32 i = 0; i < module_count; i++) {
         p.module = (int)i;
-        parse_module(&p, modules[i]);
+        parse_module(&p, modules[i].line);
     }
+    config_text_read(&p, CONFIG_TEXT_SECTIONS);
     parse_mote_line(&p, cmdline, PASS_OVERRIDES);
     add_copies(&p);
-    if (out->focus[0] != '\0' && out->vm_count != 0 && find_vm(out, out->focus) == NULL) {
-        complain_no_vm(&p, "focus", out->focus);
+    if (out->focus[0] != '\0' && out->vm_count != 0 && config_find_vm(out, out->focus) == NULL) {
+        config_complain_no_vm(&p, "focus", out->focus);
         out->focus[0] = '\0';
     }
 }

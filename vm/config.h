@@ -86,7 +86,14 @@ struct mote_config {
 /* One complaint: which module (-1: the hypervisor line), which VM ("" unknown), which key, and why, with a hint. */
 typedef void (*config_report)(void *ctx, int module, const char *vm, const char *key, const char *why);
 
-/* Parse everything: cmdline and one string per module, in order. Never fails as a whole: what is wrong is reported
- * through report, marks its VM bad, and is counted in errors. out is large: allocate it from frames. */
-void config_parse(const char *cmdline, const char *const *modules, u32 module_count, config_report report, void *ctx,
-                  struct mote_config *out);
+/* A boot module: its line, and its bytes, which are read only when it has the role config. */
+struct config_source {
+    const char *line;
+    const char *bytes;
+    size_t size;
+};
+
+/* Parse everything: cmdline and the modules, in order. Never fails as a whole: what is wrong is reported
+ * through report_to, marks its VM bad, and is counted in errors. out is large: allocate it from frames. */
+void config_parse(const char *cmdline, const struct config_source *modules, u32 module_count, config_report report_to,
+                  void *ctx, struct mote_config *out);

@@ -34,6 +34,37 @@ u32 config_distance(const char *a, const char *b);
 /* The nearest of names[0..count) to text; NULL when count is 0. */
 const char *config_nearest(const char *text, const char *const *names, u32 count);
 
+/* The state of one config_parse(). */
+struct config_parser {
+    struct mote_config *out;
+    config_report report;
+    void *ctx;
+    int module;                /* the line being read; -1: the hypervisor line */
+    struct vm_config *vm;      /* the VM that the line is about, or NULL */
+    struct vm_config *current; /* the last kernel line's VM: initrd and module lines join it */
+    struct config_source text; /* the module with the role config; no bytes: there is none, or it is unreadable */
+    int text_module;           /* its number, or -1 */
+    u32 text_line;             /* of the text that is being read; 0: none of it */
+};
+
+/* Report an error, count it, and mark p->vm bad when it is about one. */
+void config_complain(const struct config_parser *p, const char *key, const char *why);
+/* That no VM has this name, and which name is near. */
+void config_complain_no_vm(const struct config_parser *p, const char *key, const char *name);
+/* Split "key=value" in place; NULL when the word has no '='. */
+const char *config_split(char *text);
+/* Is the word whole? Complains when not. */
+bool config_check_word(const struct config_parser *p, struct config_word *word);
+/* Do what key=value says to p->vm or to the configuration, or complain. scope: CONFIG_SCOPE_* of the place. */
+void config_apply(const struct config_parser *p, const char *key, const char *value, u32 scope);
+/* The VM of that name, or NULL. */
+struct vm_config *config_find_vm(struct mote_config *config, const char *name);
+
+/* The text module is read several times: for strict=, for the other keys above the first section, for the section of the
+ * VM that begins (p->vm), and in the end for what is wrong with the sections themselves. */
+enum config_text_pass { CONFIG_TEXT_STRICT, CONFIG_TEXT_KEYS, CONFIG_TEXT_VM, CONFIG_TEXT_SECTIONS };
+void config_text_read(struct config_parser *p, enum config_text_pass pass);
+
 /* Where a key may stand. */
 #define CONFIG_SCOPE_VM BIT32(0)   /* a kernel line; with "vm.NAME." in front also the hypervisor line */
 #define CONFIG_SCOPE_MOTE BIT32(1) /* the hypervisor line */

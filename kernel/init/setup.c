@@ -1,6 +1,7 @@
 #include "kernel/init/setup.h"
 #include "kernel/base/log.h"
 #include "kernel/lib/fmt.h"
+#include "mm/physmap.h"
 
 static struct mote_config config;
 
@@ -21,12 +22,13 @@ static void report(void *ctx, int module, const char *vm, const char *key, const
 
 const struct mote_config *setup_config(const struct boot_info *info)
 {
-    static const char *strings[BOOT_MODULES_MAX];
+    static struct config_source sources[BOOT_MODULES_MAX];
 
     for (u32 i = 0; i < info->module_count; i++) {
-        strings[i] = info->modules[i].cmdline;
+        const struct boot_module *module = &info->modules[i];
+        sources[i] = (struct config_source){module->cmdline, phys_ptr(module->base), module->len};
     }
-    config_parse(info->cmdline, strings, info->module_count, report, NULL, &config);
+    config_parse(info->cmdline, sources, info->module_count, report, NULL, &config);
     if (info->modules_dropped != 0) {
         log_warn("modules-dropped=%u max=%u", info->modules_dropped, BOOT_MODULES_MAX);
     }

@@ -1,5 +1,7 @@
-/* The configuration parser on arbitrary lines, separated by newlines; the first is the hypervisor's. */
-/* units: vm/config.c vm/config_keys.c vm/config_console.c vm/config_value.c vm/config_copies.c kernel/lib/fmt.c */
+/* The configuration parser on arbitrary lines, separated by newlines; the first is the hypervisor's; a module
+ * with the role config holds all of them. */
+/* units: vm/config.c vm/config_keys.c vm/config_console.c vm/config_value.c kernel/lib/fmt.c */
+/* units: vm/config_copies.c vm/config_text.c vm/config_apply.c */
 #include "tests/unit/host.h"
 #include <stdlib.h>
 #include <string.h>
@@ -35,7 +37,7 @@ static void check_vm(const struct vm_config *vm, u32 lines)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct mote_config config;
-    const char *lines[LINES_MAX];
+    struct config_source lines[LINES_MAX];
     u32 count = 0;
     char *text = malloc(size + 1);
 
@@ -43,13 +45,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     text[size] = '\0';
     char *next = text;
     while (next != NULL && count < LINES_MAX) {
-        lines[count++] = next;
+        lines[count++] = (struct config_source){next, (const char *)data, size};
         next = strchr(next, '\n');
         if (next != NULL) {
             *next++ = '\0';
         }
     }
-    config_parse(lines[0], lines + 1, count - 1, check_report, NULL, &config);
+    config_parse(lines[0].line, lines + 1, count - 1, check_report, NULL, &config);
     if (config.vm_count > VM_MAX) {
         abort();
     }

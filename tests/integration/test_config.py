@@ -69,3 +69,33 @@ def test_hypervisor_line_wins_and_strict_off_warns(machine, backend):
     assert m.finish(timeout=60) == 0
     assert any("unknown key ignored" in line for line in m.lines)
     assert m.events("a", "start")[0]["mem"] == "6M"
+
+
+TEXT = """# a long set-up
+on-idle=exit:vm log=debug
+[vm a]      # one of two
+mem=6M timeout=61s
+vcpus=2
+[vm b]
+mem=7M
+vcpu=2
+[vm c]
+mem=7M
+"""
+
+
+@pytest.mark.backends("svm", "bochs-vmx")
+def test_text_module(machine, backend, tmp_path):
+    """The role config: below module lines, which are below the hypervisor line; what is wrong in it is told with its line."""
+    text = tmp_path / "mote.conf"
+    text.write_text(TEXT)
+    kernel = BUILD / "guests" / "boot" / "mb1_elf32"
+    m = machine(backend=backend, cmdline="console=com1 log=warn on-idle=exit:vm vm.a.timeout=62s",
+                modules=[(kernel, "kernel vm=a vcpus=1 -- mem=6"), (text, "config"), (kernel, "kernel vm=b mem=8M")])
+    assert m.finish(timeout=60) == 1
+    assert [(e["vm"], e["mem"], e["vcpus"]) for e in m.events(kind="start")] == [("a", "6M", "1")]
+    assert m.events("a", "config")[0]["timeout-ms"] == "62000"
+    assert m.events("a", "exit")[0]["code"] == "0"
+    errors = [line for line in m.lines if " ev=config-error " in line]
+    assert errors == ['MOTE: vm=b ev=config-error line=module-1 key=vcpu why="line 8: unknown key, did you mean vcpus?"',
+                      'MOTE: ev=config-error line=module-1 key=config why="line 9: no VM is named c, did you mean a?"']

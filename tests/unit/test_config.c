@@ -1,5 +1,6 @@
 /* The configuration language: every key, every complaint. */
-/* units: vm/config.c vm/config_keys.c vm/config_console.c vm/config_value.c vm/config_copies.c kernel/lib/fmt.c */
+/* units: vm/config.c vm/config_keys.c vm/config_console.c vm/config_value.c kernel/lib/fmt.c */
+/* units: vm/config_copies.c vm/config_text.c vm/config_apply.c */
 #include "tests/unit/host.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,8 @@
 static struct mote_config config;
 static char complaints[8192];
 static int complaint_count;
+static const char *config_text = ""; /* what each module holds */
+static size_t config_text_size;
 
 static void record(void *ctx, int module, const char *vm, const char *key, const char *why)
 {
@@ -27,14 +30,23 @@ static void parse(const char *cmdline, const char *const *modules)
 {
     static char *kept[LINES_MAX];
     static u32 count;
-    const char *lines[LINES_MAX];
+    static char *text;
+    struct config_source lines[LINES_MAX];
     char *line = strdup(cmdline);
 
     for (u32 i = 0; i < count; i++) {
         free(kept[i]);
     }
     for (count = 0; modules != NULL && modules[count] != NULL; count++) {
-        lines[count] = kept[count] = strdup(modules[count]);
+        kept[count] = strdup(modules[count]);
+        lines[count] = (struct config_source){.line = kept[count]};
+    }
+    free(text);
+    text = malloc(config_text_size + 1);
+    memcpy(text, config_text, config_text_size);
+    for (u32 i = 0; i < count; i++) {
+        lines[i].bytes = text;
+        lines[i].size = config_text_size;
     }
     complaints[0] = '\0';
     complaint_count = 0;
@@ -69,7 +81,7 @@ static const struct {
     {"", "kernel copies=65", "0|vm0|copies|bad value '65': not a number of VMs 1..64"},
     {"", "kernel copies=two", "0|vm0|copies|bad value 'two': not a number of VMs 1..64"},
     {"", "kernel start=never", "0|vm0|start|bad value 'never': neither auto nor manual"},
-    {"", "config", "0||config|this role is not in this version"},
+    {"", "config mem=1M", "0||mem|keys stand in the file, not on its line"},
     {"", "disk vm=x", "0||disk|this role is not in this version"},
     {"", "kernal vm=x", "0||kernal|unknown role, did you mean kernel?"},
     {"", "initrd", "0||initrd|no kernel line before it"},
@@ -303,6 +315,91 @@ static void test_strict_off_only_warns(void **state)
     assert_true(config.vms[0].bad);
 }
 
+static void parse_text(const char *cmdline, const char *text, const char *const *modules)
+{
+    config_text = text;
+    config_text_size = strlen(text);
+    parse(cmdline, modules);
+}
+
+static void test_text_module(void **state)
+{
+    const char *modules[] = {"kernel vm=a mem=5M -- hi", "/boot/mote.conf config", "initrd", "kernel vm=b", "kernel vm=c-3", NULL};
+
+    (void)state;
+    parse_text("log=warn vm.b.timeout=9s",
+               "# a set-up\nlog=debug escape=^A on-idle=poweroff # end\r\n\n"
+               "  [vm a]  # the first\n mem=7M vcpus=2\n\ttimeout=3s\n[vm b]\nmem=6M timeout=4s\n\"share=50%\"\n[ vm c ]\n[vm c-3 ]\nmem=9M", modules);
+    assert_string_equal(complaints, "1||config|line 10: write a section as [vm NAME]\n");
+    assert_int_equal(config.vm_count, 3);
+    assert_int_equal(config.log_level, LOG_WARN); /* the hypervisor line wins */
+    assert_int_equal(config.escape, 1);
+    assert_int_equal(config.on_idle, ON_IDLE_POWEROFF);
+    assert_int_equal(config.vms[0].mem_bytes, MIB(5)); /* the module line wins */
+    assert_int_equal(config.vms[0].vcpus, 2);
+    assert_int_equal(config.vms[0].timeout_ns, 3000000000ULL);
+    assert_int_equal(config.vms[0].module_count, 2); /* the initrd behind the text is a's */
+    assert_int_equal(config.vms[1].mem_bytes, MIB(6));
+    assert_int_equal(config.vms[1].timeout_ns, 9000000000ULL); /* an override wins over all */
+    assert_int_equal(config.vms[1].share, 50);
+    assert_int_equal(config.vms[2].mem_bytes, MIB(9));
+    assert_false(config.vms[0].bad);
+}
+
+/* What is wrong in the text is told once, with its line, and costs only the VM of its section. */
+static void test_text_errors(void **state)
+{
+    static const struct {
+        const char *text, *complaint;
+    } wrong[] = {
+        {"\nlgo=info", "1||lgo|line 2: unknown key, did you mean log?"},
+        {"mem=1M", "1||mem|line 1: belongs on a kernel's module line, or"},
+        {"log", "1||log|line 1: no value: write key=value"},
+        {"strict=2", "1||strict|line 1: bad value '2'"},
+        {"vm.a.mem=2M", "1||vm.a.mem|line 1: in this file, write KEY=VALUE below [vm NAME]"},
+        {"[vm a]\nvcpu=2", "1|a|vcpu|line 2: unknown key, did you mean vcpus?"},
+        {"[vm a]\nlog=info", "1|a|log|line 2: belongs on the hypervisor line"},
+        {"[vm a]\nvm=b", "1|a|vm|line 2: a VM is named on its module line"},
+        {"[vm a]\n\"mem=2M", "1|a|mem|line 2: quote without an end"},
+        {"[vm aa]\nmem=2M", "1||config|line 1: no VM is named aa, did you mean a?"},
+        {"[vm a", "1||config|line 1: write a section as [vm NAME]"},
+        {"[vm a] mem=1M", "1||config|line 1: write a section as [vm NAME]"},
+        {"[vm aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa]", "1||config|line 1: write a section as [vm NAME]"},
+        {"\x7f" "ELF\x01\x02", "1||config|not a text"},
+    };
+    const char *modules[] = {"kernel vm=a mem=8M", "config", "kernel vm=b mem=8M", NULL};
+    static char big[KIB(64) + 2];
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+        parse_text("", wrong[i].text, modules);
+        if (complaint_count != 1 || strncmp(complaints, wrong[i].complaint, strlen(wrong[i].complaint)) != 0) {
+            fail_msg("'%s': %d complaints:\n%s", wrong[i].text, complaint_count, complaints);
+        }
+        assert_int_equal(config.vms[0].bad, strncmp(complaints, "1|a|", 4) == 0);
+        assert_false(config.vms[1].bad);
+    }
+    memset(big, '\n', sizeof(big) - 1);
+    parse_text("", big, modules);
+    assert_string_equal(complaints, "1||config|longer than 64K\n");
+    memset(big, 'x', 600);
+    big[700] = '\0';
+    parse_text("", big, modules);
+    assert_string_equal(complaints, "1||config|line 1: line longer than 511 characters\n");
+    for (u32 i = 0; i < 600; i++) {
+        big[i] = i % 2 == 0 ? 'x' : '\n';
+    }
+    parse_text("", big, modules);
+    assert_int_equal(complaint_count, 22);
+    assert_non_null(strstr(complaints, "1||config|line 21: too many errors: the rest is not read\n"));
+    parse_text("", "nonsense=1\nstrict=0", modules);
+    assert_string_equal(complaints, "1||nonsense|line 1: unknown key ignored, did you mean console?\n");
+    const char *two[] = {"config", "kernel vm=a", "config", NULL};
+    parse_text("", "", two);
+    assert_string_equal(complaints, "2||config|there is one already\n");
+    config_text_size = 0;
+}
+
 static void test_grub_quotes(void **state)
 {
     struct config_word word;
@@ -497,6 +594,8 @@ int main(void)
         cmocka_unit_test(test_every_mote_key),
         cmocka_unit_test(test_console_is_a_list),
         cmocka_unit_test(test_strict_off_only_warns),
+        cmocka_unit_test(test_text_module),
+        cmocka_unit_test(test_text_errors),
         cmocka_unit_test(test_grub_quotes),
         cmocka_unit_test(test_roles_and_paths),
         cmocka_unit_test(test_firmware),
