@@ -14,9 +14,17 @@
 struct slot {
     struct vm *vm;
     bool ended;
-    u32 restarts; /* so far */
-    bool again;   /* the monitor wants it restarted */
+    u32 restarts;         /* so far */
+    u32 policy_restarts;  /* those by on-exit= and on-crash= */
+    u32 storm;            /* crashes in a row, */
+    u64 storm_since_ns;   /* the first of which was then */
+    bool again;           /* the monitor wants it restarted */
+    void (*buried)(void); /* the monitor waits for it */
 };
+
+/* A VM with on-crash=restart that crashes this often within that time is not restarted any more. */
+#define STORM_CRASHES 20U
+#define STORM_NS (10 * NS_PER_SEC)
 
 static struct {
     const struct boot_info *info;
@@ -117,6 +125,32 @@ static int start(u32 id)
     return rc;
 }
 
+static bool is_storm(struct slot *slot)
+{
+    u64 now = time_now_ns();
+
+    if (slot->storm == 0 || now - slot->storm_since_ns > STORM_NS) {
+        slot->storm = 0;
+        slot->storm_since_ns = now;
+    }
+    return ++slot->storm >= STORM_CRASHES;
+}
+
+/* The policy says restart: does it allow one more? Says so when not. */
+static bool may_restart(struct slot *slot, const struct vm_policy *policy)
+{
+    const struct vm *vm = slot->vm;
+
+    if (policy->restarts != 0 ? slot->policy_restarts >= policy->restarts : vm_crashed(vm) && is_storm(slot)) {
+        log_event("vm=%s ev=gave-up restarts=%u why=\"%s\"", vm->config->name, slot->policy_restarts,
+                  policy->restarts != 0 ? "as many as the configuration allows" : "it crashes too fast");
+        return false;
+    }
+    slot->policy_restarts++;
+    slot->restarts++;
+    return true;
+}
+
 /* What the configuration says should follow, restarts counted. */
 static enum vm_after what_follows(struct slot *slot)
 {
@@ -134,7 +168,7 @@ static enum vm_after what_follows(struct slot *slot)
     if (vm->end == VM_END_KILL) {
         return VM_AFTER_STOP;
     }
-    if (policy->after == VM_AFTER_RESTART && policy->restarts != 0 && slot->restarts++ >= policy->restarts) {
+    if (policy->after == VM_AFTER_RESTART && !may_restart(slot, policy)) {
         return VM_AFTER_STOP;
     }
     return policy->after;
@@ -164,6 +198,16 @@ static void bury(struct slot *slot)
     }
 }
 
+static void tell_buried(struct slot *slot)
+{
+    void (*buried)(void) = slot->buried;
+
+    slot->buried = NULL;
+    if (buried != NULL) {
+        buried();
+    }
+}
+
 /* Returns whether a VM is left alive. */
 static bool bury_ended(void)
 {
@@ -174,6 +218,7 @@ static bool bury_ended(void)
 
         if (__atomic_load_n(&slot->ended, __ATOMIC_ACQUIRE)) {
             bury(slot);
+            tell_buried(slot);
         }
         alive = alive || slot->vm != NULL;
     }
@@ -294,11 +339,13 @@ int manager_start_vm(u32 id)
     if (manager.slots[id].vm != NULL || manager.config->vms[id].bad) {
         return -E_STATE;
     }
+    manager.slots[id].policy_restarts = 0; /* by hand, it begins anew */
+    manager.slots[id].storm = 0;
     int rc = build(id);
     return rc == 0 ? start(id) : rc;
 }
 
-int manager_restart_vm(u32 id)
+int manager_restart_vm(u32 id, void (*done)(void))
 {
     struct slot *slot = &manager.slots[id];
 
@@ -306,7 +353,21 @@ int manager_restart_vm(u32 id)
         return -E_STATE;
     }
     slot->again = true;
+    slot->buried = done;
     vm_stop(slot->vm, VM_END_KILL, 0, "restart=monitor");
+    return 0;
+}
+
+int manager_kill_vm(u32 id, void (*done)(void))
+{
+    struct slot *slot = &manager.slots[id];
+
+    if (slot->vm == NULL) {
+        return -E_STATE;
+    }
+    slot->again = false;
+    slot->buried = done;
+    vm_stop(slot->vm, VM_END_KILL, 0, NULL);
     return 0;
 }
 

@@ -23,8 +23,12 @@ struct manager_vm manager_get(u32 id);
 /* Build and start a VM that does not live, from its pristine image. 0, -E_STATE (it lives), or the error already told. */
 MUST_CHECK int manager_start_vm(u32 id);
 
-/* Kill a VM and start it again from its image. 0 or -E_STATE (it does not live: start it instead). */
-MUST_CHECK int manager_restart_vm(u32 id);
+/* Kill a VM and start it again from its image; done() is called once, when it runs again or could not be built. 0 or
+ * -E_STATE (it does not live: start it instead; done() is not called). */
+MUST_CHECK int manager_restart_vm(u32 id, void (*done)(void));
+
+/* Kill a VM; done() is called once, when everything that it had has been given back. 0 or -E_STATE, as above. */
+MUST_CHECK int manager_kill_vm(u32 id, void (*done)(void));
 
 /* End the machine now, every VM with it. */
 NORETURN void manager_end(bool reboot);

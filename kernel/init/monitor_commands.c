@@ -120,13 +120,30 @@ static void run_start(const struct monitor_args *args)
     }
 }
 
-static void run_restart(const struct monitor_args *args)
+/* The prompt comes when the VM's old life is over, so that the next command finds it as it then is. */
+static void end_life(const char *name, int (*end)(u32 id, void (*done)(void)))
 {
     u32 id;
 
-    if (monitor_find_vm(args->word[1], &id)) {
-        monitor_answer(manager_restart_vm(id));
+    if (!monitor_find_vm(name, &id) || monitor_find_live(name) == NULL) {
+        return;
     }
+    monitor_begin();
+    int rc = end(id, monitor_end);
+    if (rc != 0) {
+        monitor_end();
+    }
+    monitor_answer(rc);
+}
+
+static void run_restart(const struct monitor_args *args)
+{
+    end_life(args->word[1], manager_restart_vm);
+}
+
+static void run_kill(const struct monitor_args *args)
+{
+    end_life(args->word[1], manager_kill_vm);
 }
 
 static void run_pause(const struct monitor_args *args)
@@ -153,16 +170,6 @@ static void run_stop(const struct monitor_args *args)
 
     if (vm != NULL) {
         monitor_answer(vm_press_power(vm, STOP_GRACE_NS));
-    }
-}
-
-static void run_kill(const struct monitor_args *args)
-{
-    struct vm *vm = monitor_find_live(args->word[1]);
-
-    if (vm != NULL) {
-        vm_stop(vm, VM_END_KILL, 0, NULL);
-        monitor_answer(0);
     }
 }
 

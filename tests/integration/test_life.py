@@ -1,10 +1,14 @@
 """VMs come and go: cycles, several at once, crashes beside a neighbour, verdicts and exit codes."""
 
-import re
-
 import pytest
 
+from session import Session, beats, wait_beats
+
 CYCLES = 200
+LIVES = {"svm": 1000, "bochs-vmx": 50}
+TORMENTS = {"svm": 100, "bochs-vmx": 10}
+BEAT = "type=flat mode=long load=0x100000 mem=5M"
+TINY = "type=flat mode=real load=0x7c00 mem=1M"
 
 
 def test_200_cycles_leak_nothing(machine, guest, backend):
@@ -35,3 +39,76 @@ def test_two_vms_interleave_and_survive_each_other(machine, guest, backend):
     crashed_at = m.text.index("vm=b ev=crash")
     assert m.text.index("[a] count 19") > crashed_at
     assert all(e["leaked-frames"] == "0" for e in m.events(kind="freed"))
+
+
+@pytest.mark.backends("svm", "bochs-vmx")
+def test_1000_lives_beside_two_neighbours(machine, guest, backend):
+    """Row 71: create, start, pause, resume, restart, delete from the monitor: no frame is lost, each life starts from a fresh
+    image and scrubbed memory, and the two neighbours count on without a gap."""
+    m = machine(backend=backend, cpus=2, cmdline="console=com1 log=warn on-idle=poweroff",
+                modules=[(guest("beat"), f"kernel vm={vm} {BEAT}") for vm in "abc"])
+    m.wait_for(r"^\[a\] beat 1\n")
+    s = Session(m).enter()
+    free = s.json("frames --json")["free"]
+    for _ in range(LIVES[backend] // 5):
+        s.paste([f"{verb} a" for verb in ("kill", "start", "pause", "resume", "restart")] * 5)
+    assert s.json("frames --json")["free"] == free
+    assert s.json("audit --json")["leaked"] == 0
+    start = len(m.text)
+    m.wait_for(r"^\[a\] beat 1\n", start=start)
+    for vm in "bc":
+        wait_beats(m, vm, 2)
+        assert beats(m.text, vm) == list(range(len(beats(m.text, vm))))
+    assert len(m.events("a", "start")) == 2 * LIVES[backend] + 1
+    assert {e["leaked-frames"] for e in m.events("a", "freed")} == {"0"}
+    assert "memory=dirty" not in m.text and "starts=2" not in m.text
+
+
+def lines_of(text, vm):
+    """The VM's lines as it wrote them: one that rested in the middle while another's came is shown again whole."""
+    mark = f"[{vm}] " if vm else ""
+    lines = [line.removeprefix(mark) for line in text.split("\n")[:-1] if line.startswith(mark)]
+    return [line for line, after in zip(lines, [*lines[1:], None]) if after is None or not after.startswith(line)]
+
+
+@pytest.mark.backends("svm", "bochs-vmx")
+def test_neighbour_of_the_dying_prints_what_it_prints_alone(machine, guest, backend):
+    """Killing, crashing and restarting one VM 100 times leaves its neighbour's output byte-identical to a run alone."""
+    times = TORMENTS[backend]
+    cmdline = "console=com1 log=warn on-idle=poweroff"
+    m = machine(backend=backend, cmdline=cmdline, modules=[
+        (guest("beat"), f"kernel vm=b {BEAT}"), (guest("beat"), f"kernel vm=a {BEAT}"),
+        (guest("triple"), f"kernel vm=c {TINY} on-crash=restart:{times - 1}")])
+    m.wait_for(r"^\[a\] beat 1\n")
+    s = Session(m).enter()
+    for _ in range(times // 10):
+        s.paste(["restart a"] * 10 + ["kill a", "start a"] * 10)
+    m.wait_for(rf"^MOTE: vm=c ev=gave-up restarts={times - 1} ", timeout=120)
+    end = wait_beats(m, "b", 2)
+    beside = lines_of(m.text[:end], "b")
+    assert len(m.events("c", "crash")) == times and len(m.events("a", "start")) == 2 * times + 1
+    m.close()
+
+    count = len(beside) - 2
+    alone = machine(backend=backend, cmdline=cmdline, modules=[(guest("beat"), f"kernel vm=b {BEAT}")])
+    alone.wait_for(rf"^beat {count}\n", timeout=300)
+    text = alone.text
+    written = [line for line in text[text.index("fresh starts=1"):].split("\n") if line]  # QEMU's terminal doubles line ends
+    assert beside == written[:len(beside)]
+
+
+@pytest.mark.backends("svm", "bochs-vmx")
+def test_restart_storm(machine, guest, backend):
+    """A VM that crashes as soon as it runs is restarted twenty times in ten seconds at most, and that is told; a number of
+    restarts is a number; a neighbour gets its work done."""
+    m = machine(backend=backend, cmdline="console=com1 log=warn on-idle=exit:vm", modules=[
+        (guest("counter"), "kernel vm=good type=flat mode=long load=0x100000 mem=8M"),
+        (guest("triple"), f"kernel vm=storm {TINY} on-crash=restart"),
+        (guest("triple"), f"kernel vm=three {TINY} on-crash=restart:3"),
+        (guest("triple"), f"kernel vm=never {TINY}")])
+    assert m.finish(timeout=120) == 1
+    assert [len(m.events(vm, "crash")) for vm in ("storm", "three", "never")] == [20, 4, 1]
+    assert [(e["vm"], e["restarts"], e["why"]) for e in sorted(m.events(kind="gave-up"), key=lambda e: e["vm"])] == [
+        ("storm", "19", '"it crashes too fast"'), ("three", "3", '"as many as the configuration allows"')]
+    assert m.counts("good") == list(range(20)) and m.events("good", "exit")[0]["code"] == "0"
+    assert {e["leaked-frames"] for e in m.events(kind="freed")} == {"0"}

@@ -1,110 +1,16 @@
 """The monitor and the consoles, operated over the serial line while guests run."""
 
-import json
 import os
 import re
-import time
 
 import pytest
 
-ESCAPE = "\x1d"
-PROMPT = "mote> "
+from session import ESCAPE, PROMPT, Session, beats, consecutive, wait_beats
+
 BEAT = "type=flat mode=long load=0x100000 mem=8M"
 CMDLINE = "console=com1 on-idle=poweroff"
 COMMANDS = ["vms", "vm", "start", "pause", "resume", "stop", "restart", "kill", "focus", "log", "regs", "mem", "walk",
             "exits", "frames", "cpus", "audit", "help", "move", "reenable", "poweroff", "reboot"]
-
-
-def typed_line(line):
-    """What a terminal shows of a line with backspaces in it, up to the cursor or to the last character."""
-    shown, at = [], 0
-    for c in line:
-        if c == "\b":
-            at -= 1
-        else:
-            shown[at:at + 1] = c
-            at += 1
-    text = "".join(shown)
-    return text[:max(at, len(text.rstrip()))]
-
-
-class Session:
-    """Types commands and collects what the monitor answers; whole lines of guests and events may come in between."""
-
-    def __init__(self, machine):
-        self.m = machine
-
-    def enter(self):
-        start = len(self.m.text)
-        self.m.send(ESCAPE + "m")
-        self.m.wait_for(r"^mote> ", start=start)
-        return self
-
-    def monitor_lines(self, start):
-        """The monitor's lines since start. One that was cut by another's line shows again after it: it counts once."""
-        lines, cut = [], False
-        for line in filter(None, self.m.text[start:].split("\n")):
-            if line.startswith("MOTE: ") or re.match(r"\[[\w-]+\] ", line):
-                cut = True
-                continue
-            if cut and lines and line.startswith(lines[-1]):
-                lines.pop()
-            cut = False
-            lines.append(line)
-        return [typed_line(line) for line in lines]
-
-    def mark(self):
-        """Where the line begins that is being printed: the prompt, or another's."""
-        return self.m.text.rfind("\n") + 1
-
-    def answered(self, start, timeout=60, prompts=1):
-        """Wait for the prompt that follows what was typed at start; the lines between."""
-        deadline = time.monotonic() + timeout * 4
-        while True:
-            lines = self.monitor_lines(start)
-            ends = [i for i, line in enumerate(lines) if line.startswith(PROMPT)]
-            if lines and lines[-1] == PROMPT and len(ends) > prompts:
-                return lines[:-1]
-            assert time.monotonic() < deadline, "no prompt after:\n" + "\n".join(lines)
-            with self.m.lock:
-                self.m.lock.wait(timeout=0.2)
-
-    def run(self, line, timeout=60):
-        start = self.mark()
-        self.m.send(line + "\r")
-        shown = self.answered(start, timeout)
-        assert shown[0] == PROMPT + line, shown
-        return shown[1:]
-
-    def json(self, line):
-        return json.loads("\n".join(self.run(line)))
-
-    def state(self, vm):
-        return {entry["name"]: entry for entry in self.json("vms --json")}[vm]["state"]
-
-    def wait_state(self, vm, state, tries=100):
-        for _ in range(tries):
-            if self.state(vm) == state:
-                return
-        raise AssertionError(f"{vm} is {self.state(vm)}, not {state}")
-
-
-def beats(text, vm):
-    """The numbers that the VM printed. A line that rested in the middle is shown again whole: twice running is once."""
-    numbers = [int(n) for n in re.findall(rf"^\[{vm}\] beat (\d+)$", text, re.MULTILINE)]
-    return [n for i, n in enumerate(numbers) if i == 0 or n != numbers[i - 1]]
-
-
-def wait_beats(m, vm, count):
-    """Wait until the VM has printed count more numbers from now on; they follow each other without a gap."""
-    start = len(m.text)
-    for _ in range(count):
-        start = m.wait_for(rf"^\[{vm}\] beat \d+\n", start=start).end()
-    return start
-
-
-def consecutive(numbers):
-    return numbers == list(range(numbers[0], numbers[0] + len(numbers)))
 
 
 @pytest.fixture
@@ -293,32 +199,6 @@ def test_life_from_the_monitor(two, backend):
     assert s.run("audit")[-1] == "leaked: 0 frames"
     assert s.json("frames --json")["free"] == free
     assert all(e["leaked-frames"] == "0" for e in m.events(kind="freed"))
-
-
-@pytest.mark.backends("svm", "bochs-vmx")
-def test_cycles_beside_a_neighbour(two, backend):
-    """Row 71 in part: cycles of pause, resume, restart, kill, start; the neighbour's numbers have no gap."""
-    cycles = 60 if backend == "svm" else 10
-    m = two(backend, cpus=2)
-    m.wait_for(r"^\[a\] beat 1$")
-    s = Session(m).enter()
-    free = s.json("frames --json")["free"]
-    for i in range(cycles):
-        verbs = ["pause", "resume", "restart"] if i % 2 == 0 else ["pause", "kill", "start"]
-        for verb in verbs:
-            if verb == "start":
-                s.wait_state("a", "stopped")
-            assert s.run(f"{verb} a") == ["ok"], (i, verb)
-        if i % 2 == 0:
-            s.wait_state("a", "running")
-    wait_beats(m, "a", 2)
-    wait_beats(m, "b", 2)
-    assert s.json("frames --json")["free"] == free
-    assert beats(m.text, "b") == list(range(len(beats(m.text, "b"))))
-    starts = re.findall(r"^\[a\] fresh (.*)$", m.text, re.MULTILINE)
-    assert all("starts=1 memory=clean".startswith(text) for text in starts)  # some were killed in the middle
-    assert len(m.events("a", "start")) == cycles + 1
-    assert {e["leaked-frames"] for e in m.events("a", "freed")} == {"0"}
 
 
 @pytest.mark.backends("svm", "bochs-vmx")
