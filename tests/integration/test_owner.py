@@ -31,3 +31,17 @@ def test_vector_state_of_vcpus_that_share_a_cpu(machine, guest, backend):
     hidden = "XSAVEC writes a wrong format: hidden from guests" in m.text
     assert hidden == backend.startswith("bochs")
     assert carried["xsave"] > 300 and carried["xsaveopt"] > 300 and (carried["xsavec"] == 0 or not hidden), carried
+
+
+def test_no_vm_sees_anothers_memory(machine, guest, backend):
+    """Three VMs side by side, life after life: more memory than the machine has, so that much of it was another's before."""
+    lives, memory = 5 if backend == "svm" else 3, {"a": 17, "b": 20, "c": 24}
+    m = machine(backend=backend, cpus=2, memory=128, modules=[
+        (guest("scan"), f"kernel vm={name} type=flat mode=long load=0x100000 mem={mib}M on-exit=restart:{lives - 1}")
+        for name, mib in memory.items()])
+    assert m.finish(timeout=200) == 0
+    for name in memory:
+        shown = [line for line in m.lines if line.startswith(f"[{name}] CHECK ")]
+        assert len(shown) >= 4 * lives and all(" ok " in line for line in shown), shown  # a torn line is shown again
+        assert [e["code"] for e in m.events(name, "exit")] == ["0"] * lives
+        assert f"bytes={(memory[name] - 4) << 20}" in shown[0], shown[0]
