@@ -1,4 +1,4 @@
-"""The interrupt chips as a guest sees them (rows 38-41)."""
+"""The interrupt chips and the description of the machine as a guest sees them (rows 38-42, 77)."""
 
 import re
 
@@ -26,6 +26,37 @@ def test_apic(machine, guest, backend):
     took = int(re.search(r"timer-periodic ok ticks=100 us=(\d+)", m.text).group(1))
     assert took < (1050000 if backend.startswith("bochs") else 2000000)
     assert len(re.findall("reg 0x", m.text, re.MULTILINE)) == 64
+
+
+ABUSE = {"timer-divisors", "timer-longest", "timer-zero", "timer-reserved-vector", "deadline-far", "deadline-past", "ioapic-to-nobody",
+         "ioapic-reserved-vectors", "ioapic-no-register", "ioapic-goes-on", "software-disabled"}
+
+
+def test_abuse(machine, guest, backend):
+    """What no driver does; beside it, on the same CPU, a VM whose timer ticks go on to the last."""
+    m = machine(backend=backend, cpus=1, modules=[
+        (guest("apic_abuse"), "kernel vm=a type=flat mode=long load=0x100000 mem=16M"),
+        (guest("counter"), "kernel vm=b type=flat mode=long load=0x100000 mem=8M")])
+    verdict(m, ABUSE)
+    assert m.counts("b") == list(range(20))
+
+
+TABLES = {"rsdp", "madt-cpus", "madt-chips", "madt-overrides", "fadt-pm-timer", "fadt-reset-and-sci", "no-vga", "checksums", "absent",
+          "memory-end"}
+
+
+def test_tables(machine, guest, backend):
+    """ACPI describes what is there, to VMs of different sizes."""
+    sizes = {"one": (1, 24), "four": (4, 32), "many": (32, 48)}
+    m = machine(backend=backend, cpus=2, modules=[
+        (guest("tables"), f"kernel vm={name} vcpus={cpus} type=flat mode=long load=0x100000 mem={mib}M")
+        for name, (cpus, mib) in sizes.items()])
+    assert m.finish(timeout=150) == 0
+    for name, (cpus, mib) in sizes.items():
+        checks = m.checks(name)
+        assert set(checks) == TABLES and all(ok for ok, _ in checks.values()), (name, checks)
+        said = dict(re.findall(rf"^\[{name}\] (cpus|memory|pci-devices) (\d+)$", m.text, re.MULTILINE))
+        assert said == {"cpus": str(cpus), "memory": str(mib), "pci-devices": "1"}, name
 
 
 FOUR_CPUS = {"start-cpus", "to-x2apic", "sipi-to-running", "init-stops", "init-then-sipi", "ipi-round-trips", "xapic-flat",

@@ -174,6 +174,19 @@ static void deadline(void **state)
     assert_int_equal(count_until(9000000, 10000), 0);
 }
 
+/* The sum of now and the time to wait does not fit. */
+static void a_deadline_that_never_comes(void **state)
+{
+    struct vlapic *lapic = &rig.lapic[0];
+
+    (void)state;
+    rig_write(0, R_LVT_TIMER, DEADLINE | VECTOR);
+    vlapic_write_deadline(lapic, UINT64_MAX);
+    assert_true(lapic->timer.deadline_ns > rig_now_ns);
+    assert_int_equal(count_until(1000000, 10000), 0);
+    assert_true(vlapic_read_deadline(lapic) == UINT64_MAX);
+}
+
 static void deadline_in_the_past_and_disarmed(void **state)
 {
     struct vlapic *lapic = &rig.lapic[0];
@@ -249,7 +262,7 @@ int main(void)
         TEST(one_shot), TEST(periodic), TEST(a_late_look_keeps_the_phase), TEST(a_masked_timer_counts_in_silence),
         TEST(every_divisor), TEST(the_longest_count), TEST(the_shortest_period_is_bounded),
         TEST(a_divisor_changes_on_the_way), TEST(a_new_count_begins_anew), TEST(deadline),
-        TEST(deadline_in_the_past_and_disarmed), TEST(modes_do_not_mix), TEST(reset_and_stop_silence_it),
+        TEST(a_deadline_that_never_comes), TEST(deadline_in_the_past_and_disarmed), TEST(modes_do_not_mix), TEST(reset_and_stop_silence_it),
         TEST(an_illegal_vector_is_an_error),
     };
 

@@ -4,6 +4,8 @@
 
 /* A period shorter than this is served at this distance: a guest may not keep its host busy with interrupts. */
 #define SHORTEST_REARM_NS 100000ULL
+/* A deadline that is farther away is looked at again on the way, so that no sum of times wraps. */
+#define LONGEST_WAIT_NS 1000000000000ULL
 
 static u32 mode(const struct vlapic *lapic)
 {
@@ -43,7 +45,7 @@ static void arm_deadline(struct vlapic *lapic)
     u64 now = guest_ticks(lapic);
     u64 wait = lapic->deadline_ticks > now ? time_ticks_to_ns(lapic->deadline_ticks - now) : 0;
 
-    timer_arm(&lapic->timer, time_now_ns() + wait);
+    timer_arm(&lapic->timer, time_now_ns() + MIN(wait, LONGEST_WAIT_NS));
 }
 
 /* Decide under the lock whether it is time, and what comes next. */
