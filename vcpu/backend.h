@@ -49,6 +49,8 @@ struct vcpu_backend {
     /* IRQs off: flush dirty state, deliver events, enter once, decode, again after an exit that needs
      * nobody and was counted, unless vcpu_must_leave() */
     void (*run)(struct vcpu *v, struct vcpu_exit *exit);
+    /* The same, with a record of each exit (vcpu/trace.h): so run() has nothing to ask. */
+    void (*run_traced)(struct vcpu *v, struct vcpu_exit *exit);
 
     void (*regs_fetch)(struct vcpu *v, u32 groups); /* hardware -> v->arch for the groups; sets them valid */
     void (*event_inject)(struct vcpu *v, const struct vcpu_event *event); /* with the next entry */

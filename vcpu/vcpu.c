@@ -7,6 +7,7 @@
 #include "kernel/lib/errno.h"
 #include "kernel/lib/string.h"
 #include "vcpu/isa.h"
+#include "vcpu/trace.h"
 
 /* The one table of legal moves: row = from, bit = to. Reset and destroy add the moves back to Free and Created. */
 #define TO(state) BIT32(VCPU_##state)
@@ -179,8 +180,12 @@ static void enter_until_served(struct vcpu *v, struct vcpu_exit *exit)
             return;
         }
         exit->answered = false;
-        v->backend->run(v, exit);
-        vcpu_count(v, exit->kind);
+        if (READ_ONCE(v->traced)) {
+            v->backend->run_traced(v, exit);
+        } else {
+            v->backend->run(v, exit);
+        }
+        vcpu_count(v, exit->reason);
         if (exit->kind == VCPU_EXIT_KICKED) {
             arch_irq_take_pending(); /* a host interrupt ended the guest: the host's own handler takes it */
             exit->kind = VCPU_EXIT_NONE;
@@ -247,6 +252,7 @@ int vcpu_destroy(struct vcpu *v)
     if (v->backend != NULL) {
         v->backend->vcpu_fini(v);
         isa_vcpu_fini(v);
+        vcpu_trace_free(v);
         v->backend = NULL;
     }
     if (v->state != VCPU_CREATED) {

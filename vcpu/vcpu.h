@@ -15,6 +15,7 @@
 #include "vcpu/exit.h"
 #include "vcpu/irqchip.h"
 #include <arch/vcpu_arch.h>
+#include <arch/vcpu_reasons.h>
 
 #define VCPU_STATE_LIST(X) X(CREATED) X(FREE) X(READY) X(RUNNING) X(BLOCKED) X(INVALID)
 enum vcpu_state {
@@ -80,8 +81,9 @@ struct vcpu {
     u32 cpu;      /* while bound: where; else CPU_MAX */
     u32 last_cpu; /* where it was bound last; CPU_MAX at first */
     u32 requests; /* atomic */
-    u64 exit_counts[VCPU_EXIT_KINDS];
-    u64 exits; /* hardware exits in all, those handled inside included */
+    u64 exit_counts[VCPU_REASONS]; /* by the hardware's reason, those handled inside included */
+    struct vcpu_trace *trace;      /* its records (vcpu/trace.h); NULL: never traced */
+    bool traced;                   /* now; atomic: written by anybody, read by the owner */
     const char *invalid_reason;
     struct vcpu_past_exit history[VCPU_HISTORY]; /* a ring of the last; the owner's */
     u32 history_head;                            /* free-running */
@@ -160,11 +162,22 @@ void vcpu_autopsy(struct vcpu *v, const char *vm_name, enum vcpu_death death);
  * Owner. */
 void vcpu_break_state(struct vcpu *v);
 /* Count an exit. Owner CPU. */
-static inline void vcpu_count(struct vcpu *v, enum vcpu_exit_kind kind)
+static inline void vcpu_count(struct vcpu *v, u32 reason)
 {
-    v->exits++;
-    v->exit_counts[kind]++;
+    v->exit_counts[reason]++;
 }
+/* Exits in all. Any CPU. */
+static inline u64 vcpu_exits(const struct vcpu *v)
+{
+    u64 sum = 0;
+
+    for (u32 i = 0; i < VCPU_REASONS; i++) {
+        sum += READ_ONCE(v->exit_counts[i]);
+    }
+    return sum;
+}
+/* "CPUID", "NPF", ...; "?" for a bad one. */
+const char *vcpu_reason_name(u32 reason);
 /* Let the VM layer serve an exit where entering again costs least: inside vcpu_run(). Owner CPU, IRQs off, but on meanwhile.
  * true: done, and exit->answered; false: it has to be returned. */
 bool vcpu_serve(struct vcpu *v, struct vcpu_exit *exit);

@@ -46,6 +46,7 @@ struct vm_config {
     struct vm_policy on_crash; /* END_MACHINE halts */
     bool require;
     bool manual;      /* not started at boot */
+    bool trace;       /* exits are recorded from the start */
     u32 copies;       /* that the line asks for, this one included; they are VMs of their own */
     struct vm_module modules[VM_MODULES_MAX]; /* [0] is the kernel or the firmware */
     u32 module_count;

@@ -219,6 +219,18 @@ static bool set_copies(const struct config_setting *s)
     return true;
 }
 
+static bool set_trace(const struct config_setting *s)
+{
+    static const char *const names[] = {"none", "exits"};
+    u32 found = config_choose(s->value, names, ARRAY_SIZE(names));
+
+    if (found == ARRAY_SIZE(names)) {
+        return config_refuse_value(s, "neither exits nor none");
+    }
+    s->vm->trace = found != 0;
+    return true;
+}
+
 static bool set_strict(const struct config_setting *s)
 {
     return set_bool(s, &s->config->strict);

@@ -1,5 +1,6 @@
 /* The CPUs of one VM among themselves: parked, started, halted. */
 #include "kernel/lib/errno.h"
+#include "vcpu/trace.h"
 #include "vm/vm.h"
 
 static void tell(struct vm *vm, u32 cpu)
@@ -151,4 +152,20 @@ int vm_pause(struct vm *vm)
 int vm_resume(struct vm *vm)
 {
     return set_paused(vm, false);
+}
+
+int vm_set_trace(struct vm *vm, bool on)
+{
+    int rc = 0;
+
+    for (u32 i = 0; on && rc == 0 && i < vm->vcpu_count; i++) {
+        rc = vcpu_trace_on(&vm->vcpus[i]);
+    }
+    for (u32 i = 0; i < vm->vcpu_count; i++) {
+        if (!on || rc != 0) {
+            vcpu_trace_off(&vm->vcpus[i]);
+        }
+        tell(vm, i);
+    }
+    return rc;
 }

@@ -5,6 +5,7 @@
 #include "kernel/lib/fmt.h"
 #include "kernel/lib/string.h"
 #include "kernel/time.h"
+#include "vcpu/trace.h"
 
 static const struct {
     const char *text;
@@ -89,6 +90,9 @@ int vm_create_vcpus(struct vm *vm, const struct irqchip_ops *chip_ops, void *chi
         vm->cpus[i].parked = i != 0;
         vcpu_create(&vm->vcpus[i], &config);
         int rc = vcpu_setup(&vm->vcpus[i]);
+        if (rc == 0 && vm->config->trace) {
+            rc = vcpu_trace_on(&vm->vcpus[i]);
+        }
         if (rc != 0) {
             return rc;
         }
@@ -206,7 +210,7 @@ static u64 total_exits(const struct vm *vm)
     u64 sum = 0;
 
     for (u32 i = 0; i < vm->vcpu_count; i++) {
-        sum += vm->vcpus[i].exits;
+        sum += vcpu_exits(&vm->vcpus[i]);
     }
     return sum;
 }

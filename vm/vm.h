@@ -112,6 +112,10 @@ void vm_stop(struct vm *vm, enum vm_end end, u32 code, const char *format, ...) 
 MUST_CHECK int vm_pause(struct vm *vm);
 MUST_CHECK int vm_resume(struct vm *vm);
 
+/* Record the exits of a built or running VM (vcpu/trace.h), or no longer. 0, -E_NOMEM (not traced then). Task context, one
+ * caller at a time. */
+MUST_CHECK int vm_set_trace(struct vm *vm, bool on);
+
 /* Press the power button; after grace_ns the VM is killed if it still lives. 0 or -E_STATE. */
 MUST_CHECK int vm_press_power(struct vm *vm, u64 grace_ns);
 

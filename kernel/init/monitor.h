@@ -47,6 +47,8 @@ bool monitor_find_vm(const char *name, u32 *id);
 u64 monitor_exits_of(const struct vm *vm);
 void monitor_run_vms(const struct monitor_args *args);
 void monitor_run_vm(const struct monitor_args *args);
+void monitor_run_exits(const struct monitor_args *args);
+void monitor_run_trace(const struct monitor_args *args);
 void monitor_run_frames(const struct monitor_args *args);
 void monitor_run_cpus(const struct monitor_args *args);
 void monitor_run_audit(const struct monitor_args *args);

@@ -65,50 +65,6 @@ void monitor_answer(int rc)
     }
 }
 
-/* --- lists --------------------------------------------------------------------------------------------------------------- */
-
-static void print_exits(const struct vm *vm, bool json)
-{
-    u64 total = monitor_exits_of(vm);
-    bool first = true;
-
-    for (u32 kind = 0; kind < VCPU_EXIT_KINDS; kind++) {
-        u64 count = 0;
-        for (u32 i = 0; i < vm->vcpu_count; i++) {
-            count += vm->vcpus[i].exit_counts[kind];
-        }
-        const char *name = kind == VCPU_EXIT_NONE ? "INTERNAL" : vcpu_exit_name((enum vcpu_exit_kind)kind);
-        if (count != 0 && json) {
-            monitor_print("%s\"%s\":%llu", first ? "" : ",", name, U64(count));
-        } else if (count != 0) {
-            monitor_print("  %-12s %12llu %3llu %%\n", name, U64(count), U64(100 * count / total));
-        }
-        first = first && count == 0;
-    }
-}
-
-static void run_exits(const struct monitor_args *args)
-{
-    bool first = true;
-    u32 wanted = 0;
-
-    if (args->count > 1 && !monitor_find_vm(args->word[1], &wanted)) {
-        return;
-    }
-    monitor_print(args->json ? "{" : "");
-    for (u32 i = 0; i < manager_count(); i++) {
-        const struct manager_vm m = manager_get(i);
-        if (m.vm == NULL || (args->count > 1 && i != wanted)) {
-            continue;
-        }
-        monitor_print(args->json ? "%s\"%s\":{" : "%s%s:\n", args->json && !first ? "," : "", m.config->name);
-        print_exits(m.vm, args->json);
-        monitor_print(args->json ? "}" : "");
-        first = false;
-    }
-    monitor_print(args->json ? "}\n" : "");
-}
-
 /* --- life --------------------------------------------------------------------------------------------------------------------- */
 
 static void run_start(const struct monitor_args *args)
@@ -212,7 +168,7 @@ static void run_help(const struct monitor_args *args)
         if (args->count > 1 && strcmp(args->word[1], c->name) != 0) {
             continue;
         }
-        monitor_print(args->json ? "%s{\"usage\":\"%s\",\"help\":\"%s\"}" : "%s%-20s %s\n", args->json && !first ? "," : "",
+        monitor_print(args->json ? "%s{\"usage\":\"%s\",\"help\":\"%s\"}" : "%s%-20s %s\n", args->json && !first ? ",\n" : "",
                       c->usage, c->help);
         first = false;
     }
@@ -262,7 +218,8 @@ const struct monitor_command monitor_commands[] = {
     {"regs", "regs NAME[.VCPU]", "registers of a vCPU", 1, 1, monitor_run_regs},
     {"mem", "mem NAME GPA LEN", "guest-physical memory", 3, 3, monitor_run_mem},
     {"walk", "walk NAME GVA", "translate an address as vCPU 0 does now", 2, 2, monitor_run_walk},
-    {"exits", "exits [NAME] [--json]", "exits by kind", 0, 1, run_exits},
+    {"exits", "exits [NAME] [--json]", "exits of each vCPU by reason", 0, 1, monitor_run_exits},
+    {"trace", "trace NAME on|off|show [--json]", "record exits and time them; the last records", 2, 2, monitor_run_trace},
     {"frames", "frames [--json]", "physical memory", 0, 0, monitor_run_frames},
     {"cpus", "cpus [--json]", "the CPUs", 0, 0, monitor_run_cpus},
     {"audit", "audit [--json]", "who holds frames; nothing may be leaked", 0, 0, monitor_run_audit},

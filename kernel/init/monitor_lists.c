@@ -1,4 +1,5 @@
-/* The monitor's lists: as a table, or with --json as one JSON value on one line. Names of VMs are letters, digits, '.', '-' and
+/* The monitor's lists: as a table, or with --json as one JSON value, an entry a line: the console cuts
+ * longer ones. Names of VMs are letters, digits, '.', '-' and
  * '_' (vm/config.h): nothing in a list needs quoting. */
 #include "kernel/base/percpu.h"
 #include "kernel/init/manager.h"
@@ -25,7 +26,7 @@ u64 monitor_exits_of(const struct vm *vm)
     u64 sum = 0;
 
     for (u32 i = 0; vm != NULL && i < vm->vcpu_count; i++) {
-        sum += vm->vcpus[i].exits;
+        sum += vcpu_exits(&vm->vcpus[i]);
     }
     return sum;
 }
@@ -38,7 +39,7 @@ void monitor_run_vms(const struct monitor_args *args)
         u64 mem = m.config->mem_bytes / MIB(1);
         if (args->json) {
             monitor_print("%s{\"name\":\"%s\",\"state\":\"%s\",\"vcpus\":%u,\"mem_mib\":%llu,\"exits\":%llu,\"restarts\":%u}",
-                          i != 0 ? "," : "", m.config->name, state_of(&m), m.config->vcpus, U64(mem), U64(monitor_exits_of(m.vm)),
+                          i != 0 ? ",\n" : "", m.config->name, state_of(&m), m.config->vcpus, U64(mem), U64(monitor_exits_of(m.vm)),
                           m.restarts);
         } else {
             monitor_print("%-16s %-9s %5u %7lluM %12llu %8u\n", m.config->name, state_of(&m), m.config->vcpus, U64(mem),
@@ -59,11 +60,11 @@ static void print_vcpu(const struct vm *vm, u32 i, bool json)
 
     if (json) {
         monitor_print("%s{\"vcpu\":%u,\"state\":\"%s\",\"parked\":%s,\"cpu\":%u,\"moves\":%llu,\"ran_us\":%llu,\"exits\":%llu}",
-                      i != 0 ? "," : "", i, vcpu_state_name(v->state), parked ? "true" : "false", task->cpu, U64(task->moved),
-                      U64(ran_us), U64(v->exits));
+                      i != 0 ? ",\n" : "", i, vcpu_state_name(v->state), parked ? "true" : "false", task->cpu, U64(task->moved),
+                      U64(ran_us), U64(vcpu_exits(v)));
     } else {
         monitor_print("  vcpu %u: %s%s, cpu %u, %llu moves, ran %llu us, %llu exits\n", i, vcpu_state_name(v->state),
-                      parked ? " (parked)" : "", task->cpu, U64(task->moved), U64(ran_us), U64(v->exits));
+                      parked ? " (parked)" : "", task->cpu, U64(task->moved), U64(ran_us), U64(vcpu_exits(v)));
     }
 }
 
@@ -103,7 +104,7 @@ void monitor_run_cpus(const struct monitor_args *args)
         const struct task *task = READ_ONCE(cpu->current_task);
         const char *state = cpu->online ? "online" : "offline";
         if (args->json) {
-            monitor_print("%s{\"cpu\":%u,\"hw_id\":%u,\"state\":\"%s\",\"ticks\":%llu,\"task\":\"%s\"}", i != 0 ? "," : "", i,
+            monitor_print("%s{\"cpu\":%u,\"hw_id\":%u,\"state\":\"%s\",\"ticks\":%llu,\"task\":\"%s\"}", i != 0 ? ",\n" : "", i,
                           cpu->hw_id, state, U64(cpu->ticks), task != NULL ? task->name : "idle");
         } else {
             monitor_print("%-4u %-6u %-7s %10llu %s\n", i, cpu->hw_id, state, U64(cpu->ticks),
@@ -128,7 +129,7 @@ void monitor_run_audit(const struct monitor_args *args)
     for (u32 i = 0; i < manager_count(); i++) {
         const struct manager_vm m = manager_get(i);
         u64 held = frame_count_owned(FRAME_OWNER_VM(i));
-        monitor_print(args->json ? "%s\"%s\":%llu" : "%s%s: %llu frames\n", args->json && i != 0 ? "," : "", m.config->name,
+        monitor_print(args->json ? "%s\"%s\":%llu" : "%s%s: %llu frames\n", args->json && i != 0 ? ",\n" : "", m.config->name,
                       U64(held));
         leaked += m.vm == NULL ? held : 0;
     }

@@ -1,10 +1,13 @@
-/* units: vcpu/vcpu.c vcpu/backend.c */
+/* units: vcpu/vcpu.c vcpu/backend.c vcpu/trace.c */
 /* The state machine with a scripted backend: every state x every call, failures, requests from other CPUs. */
 #include "tests/unit/host.h"
 #include "kernel/base/percpu.h"
 #include "kernel/irq.h"
 #include "kernel/lib/errno.h"
+#include "kernel/time.h"
+#include "mm/frame.h"
 #include "vcpu/isa.h"
+#include "vcpu/trace.h"
 #include <arch/cpu.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +18,8 @@
 static struct {
     int init_error, isa_error, reset_error, load_error;
     unsigned inits, finis, isa_inits, isa_finis, loads, unloads, runs, resets, kicks, wakes;
-    bool event_waits, probe_fails;
+    bool event_waits, probe_fails, no_frames;
+    unsigned frames;
     u32 kicked_cpu;
     enum vcpu_exit_kind exits[8]; /* NONE = 0 ends in KICKED by the resched flag */
     unsigned next_exit;
@@ -75,14 +79,50 @@ static void fake_run(struct vcpu *v, struct vcpu_exit *exit)
         script.during_run(v);
     }
     exit->kind = script.exits[script.next_exit % ARRAY_SIZE(script.exits)];
+    exit->reason = (u16)exit->kind; /* as good a number as any */
     script.next_exit++;
+}
+
+static void fake_run_traced(struct vcpu *v, struct vcpu_exit *exit)
+{
+    vcpu_trace_enters(v);
+    fake_run(v, exit);
+    vcpu_trace_left(v, exit->reason, 7);
+    vcpu_trace_done(v, exit);
 }
 
 static const struct vcpu_backend fake_backend = {
     .name = "fake", .probe = fake_probe, .vcpu_init = fake_init, .vcpu_fini = fake_fini, .vcpu_reset = fake_reset,
     .load = fake_load, .unload = fake_unload, .run = fake_run,
+    .run_traced = fake_run_traced,
 };
 const struct vcpu_backend *const vcpu_backends[] = {&fake_backend, NULL};
+
+int frame_alloc(unsigned order, u16 owner, hpa_t *out)
+{
+    assert_int_equal(owner, 0);
+    if (script.no_frames) {
+        return -E_NOMEM;
+    }
+    void *block = calloc(1, FRAME_SIZE << order);
+    assert_non_null(block);
+    script.frames++;
+    *out = phys_of(block);
+    return 0;
+}
+
+int frame_free(hpa_t pa, unsigned order, u16 owner)
+{
+    assert_true(order == VCPU_TRACE_ORDER && owner == 0);
+    free(phys_ptr(pa));
+    script.frames--;
+    return 0;
+}
+
+u64 time_ticks(void)
+{
+    return ++host_counter;
+}
 
 int isa_vcpu_init(struct vcpu *v)
 {
@@ -384,11 +424,55 @@ static void hot_exits_stay_inside(void **state)
     script.exits[1] = VCPU_EXIT_KICKED; /* a host interrupt without work for this CPU */
     assert_int_equal(vcpu_run(&v, &exit), 0);
     assert_int_equal(exit.kind, VCPU_EXIT_HYPERCALL);
-    assert_int_equal(v.exits, 4);
+    assert_int_equal(vcpu_exits(&v), 4);
     assert_int_equal(v.exit_counts[VCPU_EXIT_NONE], 2);
     assert_int_equal(v.exit_counts[VCPU_EXIT_KICKED], 1);
     assert_int_equal(v.exit_counts[VCPU_EXIT_HYPERCALL], 1);
     assert_true(host_irqs_on);
+}
+
+static void a_trace_tells_each_exit(void **state)
+{
+    struct vcpu_trace_record record;
+    struct vcpu_exit exit;
+    u64 index = 0;
+
+    (void)state;
+    bring_to(VCPU_READY);
+    assert_false(vcpu_trace_read(&v, &index, &record)); /* never traced */
+    script.no_frames = true;
+    assert_int_equal(vcpu_trace_on(&v), -E_NOMEM);
+    assert_false(v.traced);
+    script.no_frames = false;
+    assert_int_equal(vcpu_trace_on(&v), 0);
+    script.exits[1] = VCPU_EXIT_PIO;
+    assert_int_equal(vcpu_run(&v, &exit), 0);
+    assert_true(vcpu_trace_read(&v, &index, &record));
+    assert_true(record.kind == VCPU_EXIT_NONE && record.where == 7 && record.reason == VCPU_EXIT_NONE && record.pc == 0xFFF0);
+    assert_true(record.entered < record.left && record.left < record.done);
+    assert_true(vcpu_trace_read(&v, &index, &record) && record.kind == VCPU_EXIT_PIO);
+    assert_false(vcpu_trace_read(&v, &index, &record));
+    assert_int_equal(v.trace->timed[VCPU_EXIT_PIO], 1);
+    assert_int_equal(v.trace->ticks[VCPU_EXIT_PIO], record.done - record.left);
+
+    script.exits[1] = VCPU_EXIT_NONE;
+    script.exits[7] = VCPU_EXIT_PIO;
+    for (u32 i = 0; i < VCPU_TRACE_RECORDS; i++) { /* the reader is lapped: it goes on with the oldest */
+        assert_int_equal(vcpu_run(&v, &exit), 0);
+    }
+    u64 head = v.trace->head;
+    assert_true(head > 2ULL * VCPU_TRACE_RECORDS && vcpu_trace_read(&v, &index, &record));
+    assert_int_equal(index, head - VCPU_TRACE_RECORDS + 2);
+    while (vcpu_trace_read(&v, &index, &record)) {
+    }
+    assert_int_equal(index, head);
+    vcpu_trace_off(&v);
+    assert_int_equal(vcpu_run(&v, &exit), 0);
+    assert_int_equal(v.trace->head, head);
+    assert_int_equal(vcpu_unbind(&v), 0);
+    assert_int_equal(vcpu_destroy(&v), 0);
+    assert_null(v.trace);
+    assert_int_equal(script.frames, 0);
 }
 
 static unsigned served;
@@ -566,6 +650,7 @@ int main(void)
         cmocka_unit_test(affinity_and_owner),
         cmocka_unit_test(entry_failure_is_recoverable),
         cmocka_unit_test(hot_exits_stay_inside),
+        cmocka_unit_test(a_trace_tells_each_exit),
         cmocka_unit_test(served_exits_stay_inside),
         cmocka_unit_test(resched_and_stop_leave),
         cmocka_unit_test(request_kicks_only_the_guest),

@@ -39,7 +39,7 @@ void vcpu_dump(struct vcpu *v, const char *vm_name)
     const struct vcpu_arch *a = v->cpu != CPU_MAX ? x86_regs(v, X86_G_ALL) : &v->arch;
 
     log_event("vm=%s ev=regs vcpu=%u state=%s exits=%llu rip=0x%llx rflags=0x%llx cpl=%u blocking=0x%x", vm_name,
-              v->config.id, vcpu_state_name(v->state), LLX(v->exits), LLX(a->rip), LLX(a->rflags), a->cpl, a->blocking);
+              v->config.id, vcpu_state_name(v->state), LLX(vcpu_exits(v)), LLX(a->rip), LLX(a->rflags), a->cpl, a->blocking);
     log_event("vm=%s ev=regs cr0=0x%llx cr2=0x%llx cr3=0x%llx cr4=0x%llx cr8=0x%llx efer=0x%llx xcr0=0x%llx", vm_name,
               LLX(a->cr0), LLX(a->cr2), LLX(a->cr3), LLX(a->cr4), LLX(a->cr8), LLX(a->efer), LLX(a->xcr0));
     dump_gprs(a, vm_name);

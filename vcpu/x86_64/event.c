@@ -239,6 +239,7 @@ bool x86_deliver_events(struct vcpu *v, struct vcpu_exit *exit)
     if (a->triple_fault) {
         a->triple_fault = false;
         exit->kind = VCPU_EXIT_SHUTDOWN;
+        exit->reason = X86_EXIT_SHUTDOWN;
         exit->answered = false;
         exit->insn_len = 0;
         exit->shutdown.reason = VCPU_SHUTDOWN_TRIPLE_FAULT;
@@ -254,12 +255,13 @@ bool x86_deliver_events(struct vcpu *v, struct vcpu_exit *exit)
     return true;
 }
 
-bool x86_goes_on_after_work(struct vcpu *v, struct vcpu_exit *exit)
+bool x86_goes_on_after_work(struct vcpu *v, enum x86_exit_code code, struct vcpu_exit *exit)
 {
     if (vcpu_must_leave(v)) {
+        exit->reason = (u16)code;
         return false;
     }
-    vcpu_count(v, exit->kind);
+    vcpu_count(v, code);
     return x86_deliver_events(v, exit);
 }
 

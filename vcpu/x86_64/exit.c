@@ -151,6 +151,17 @@ static void exit_pause(struct vcpu *v, const struct x86_exit *xe, struct vcpu_ex
     exit->kind = VCPU_EXIT_YIELD;
 }
 
+const char *vcpu_reason_name(u32 reason)
+{
+    static const char *const names[X86_EXIT_CODES] = {
+#define X86_EXIT_NAME(name) [X86_EXIT_##name] = #name,
+        X86_EXIT_LIST(X86_EXIT_NAME)
+#undef X86_EXIT_NAME
+    };
+
+    return reason < X86_EXIT_CODES ? names[reason] : "?";
+}
+
 /* --- the table -------------------------------------------------------------------------------------------------- */
 
 x86_exit_handler *const x86_exit_handlers[X86_EXIT_CODES] = {

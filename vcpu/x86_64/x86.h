@@ -3,39 +3,11 @@
 #pragma once
 #include "kernel/lib/errno.h"
 #include "kernel/x86_64/regs.h"
+#include "vcpu/trace.h"
 #include "vcpu/vcpu.h"
 
-#define X86_EXIT_LIST(X)                                                                                               \
-    X(UNKNOWN)      /* 0: what a backend's table does not list */                                                      \
-    X(INTR)         /* host interrupt: ends as KICKED */                                                               \
-    X(NMI)          /* host NMI, already delivered to the host by the backend */                                       \
-    X(EXCEPTION)    /* exception.*: only those the backend intercepts (#DB/#AC loops, #UD none, #MC) */                \
-    X(INTR_WINDOW) X(NMI_WINDOW)                                                                                       \
-    X(IRET)         /* NMI unblocking, where no window exit tells it */                                                \
-    X(CPUID) X(HLT) X(PAUSE) X(MSR_READ) X(MSR_WRITE)                                                                  \
-    X(CR)           /* cr.*; when !cr.decoded the instruction is decoded from memory */                                \
-    X(DR) X(XSETBV)                                                                                                    \
-    X(IO)           /* io.* */                                                                                         \
-    X(NPF)          /* npf.* */                                                                                        \
-    X(HYPERCALL)                                                                                                       \
-    X(INVLPG) X(RDTSC) X(RDTSCP) X(RDPMC) X(INVD) X(WBINVD) X(MONITOR) X(MWAIT)                                        \
-    X(TASK_SWITCH)  /* task.* */                                                                                       \
-    X(UD)           /* an instruction the guest may not have: #UD */                                                   \
-    X(SHUTDOWN)     /* triple fault */                                                                                 \
-    X(INIT) X(SIPI)                                                                                                    \
-    X(TIMER)        /* preemption timer: as INTR */                                                                    \
-    X(NOTHING)      /* the backend repaired something itself: enter again */                                           \
-    X(ENTRY_FAILED)
-
-enum x86_exit_code {
-#define X86_EXIT_ENUM(name) X86_EXIT_##name,
-    X86_EXIT_LIST(X86_EXIT_ENUM)
-#undef X86_EXIT_ENUM
-    X86_EXIT_CODES
-};
-
 struct x86_exit {
-    enum x86_exit_code code;
+    enum x86_exit_code code; /* <arch/vcpu_reasons.h> */
     u8 insn_len;          /* from hardware; 0 = unknown, decode when needed (x86_insn_len()) */
     u64 hw_reason;        /* raw, for reports: */
     u64 qual, detail;     /* qualification / EXITINFO1, EXITINFO2; stale after exits that nobody reports */
@@ -122,20 +94,29 @@ static inline bool x86_is_served_inside(enum vcpu_exit_kind kind)
 {
     return kind == VCPU_EXIT_PIO || kind == VCPU_EXIT_NPF || kind == VCPU_EXIT_HYPERCALL;
 }
-bool x86_goes_on_after_work(struct vcpu *v, struct vcpu_exit *exit);
-static inline bool x86_goes_on(struct vcpu *v, struct vcpu_exit *exit)
+bool x86_goes_on_after_work(struct vcpu *v, enum x86_exit_code code, struct vcpu_exit *exit);
+static inline bool x86_goes_on(struct vcpu *v, enum x86_exit_code code, struct vcpu_exit *exit)
 {
     const struct vcpu_arch *a = &v->arch;
 
     if (exit->kind != VCPU_EXIT_NONE && !exit->answered && (!x86_is_served_inside(exit->kind) || !vcpu_serve(v, exit))) {
+        exit->reason = (u16)code;
         return false;
     }
     u32 work = (READ_ONCE(v->requests) & (X86_WORK_REQUESTS | VCPU_REQ_STOP)) | a->event_work | READ_ONCE(percpu()->resched);
     if (work != 0 || a->s2_generation != READ_ONCE(v->config.stage2->generation)) {
-        return x86_goes_on_after_work(v, exit);
+        return x86_goes_on_after_work(v, code, exit);
     }
-    vcpu_count(v, exit->kind);
+    vcpu_count(v, code);
     return true;
+}
+
+/* For the traced loop, right after an exit: the MSR's number, or what RAX says: CPUID's leaf, a call's number. */
+static inline void x86_trace_left(struct vcpu *v, enum x86_exit_code code)
+{
+    bool msr = code == X86_EXIT_MSR_READ || code == X86_EXIT_MSR_WRITE;
+
+    vcpu_trace_left(v, code, (u32)v->arch.gpr[msr ? X86_RCX : X86_RAX]);
 }
 
 /* --- events ----------------------------------------------------------------------------------------------------- */

@@ -161,3 +161,4 @@ u8 svm_insn_learn(struct vcpu *v, struct svm_insn *insn);
 
 /* run.c */
 void svm_run(struct vcpu *v, struct vcpu_exit *exit);
+void svm_run_traced(struct vcpu *v, struct vcpu_exit *exit);

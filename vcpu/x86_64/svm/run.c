@@ -92,10 +92,11 @@ static inline void note_events(struct vcpu *v, const struct vmcb *vmcb, struct x
     }
 }
 
-void svm_run(struct vcpu *v, struct vcpu_exit *exit)
+static inline __attribute__((always_inline)) void run(struct vcpu *v, struct vcpu_exit *exit, bool traced)
 {
     struct svm_vcpu *svm = svm_of(v);
     struct vmcb *vmcb = svm->vmcb;
+    bool goes_on;
 
     if (!x86_before_entry(v, exit)) {
         return;
@@ -105,6 +106,9 @@ void svm_run(struct vcpu *v, struct vcpu_exit *exit)
     }
     do {
         before_entry(v, svm, vmcb);
+        if (traced) {
+            vcpu_trace_enters(v);
+        }
         svm_enter(v->arch.gpr, svm->vmcb_pa, svm->host_vmcb_pa);
         const struct svm_exit_row *row = svm_exit_row(vmcb->control.exitcode);
         if (row->code == X86_EXIT_ENTRY_FAILED) {
@@ -114,6 +118,23 @@ void svm_run(struct vcpu *v, struct vcpu_exit *exit)
         }
         svm_exit_decode(v, row, vmcb, &svm->exit);
         note_events(v, vmcb, &svm->exit);
+        if (traced) {
+            x86_trace_left(v, svm->exit.code);
+        }
         x86_exit_handle(v, &svm->exit, exit);
-    } while (x86_goes_on(v, exit));
+        goes_on = x86_goes_on(v, svm->exit.code, exit);
+        if (traced) {
+            vcpu_trace_done(v, exit);
+        }
+    } while (goes_on);
+}
+
+void svm_run(struct vcpu *v, struct vcpu_exit *exit)
+{
+    run(v, exit, false);
+}
+
+void svm_run_traced(struct vcpu *v, struct vcpu_exit *exit)
+{
+    run(v, exit, true);
 }

@@ -162,6 +162,7 @@ const struct vcpu_backend svm_backend = {
     .load = svm_load,
     .unload = svm_unload,
     .run = svm_run,
+    .run_traced = svm_run_traced,
     .regs_fetch = svm_regs_fetch,
     .event_inject = svm_event_inject,
     .event_window = svm_event_window,

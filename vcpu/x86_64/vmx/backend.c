@@ -167,6 +167,7 @@ const struct vcpu_backend vmx_backend = {
     .load = vmx_load,
     .unload = vmx_unload,
     .run = vmx_run,
+    .run_traced = vmx_run_traced,
     .regs_fetch = vmx_regs_fetch,
     .event_inject = vmx_event_inject,
     .event_window = vmx_event_window,

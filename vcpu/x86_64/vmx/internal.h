@@ -77,6 +77,7 @@ int vmx_vcpu_reset(struct vcpu *v);
 int vmx_load(struct vcpu *v);
 void vmx_unload(struct vcpu *v);
 void vmx_run(struct vcpu *v, struct vcpu_exit *exit);
+void vmx_run_traced(struct vcpu *v, struct vcpu_exit *exit);
 void vmx_regs_fetch(struct vcpu *v, u32 groups);
 void vmx_event_inject(struct vcpu *v, const struct vcpu_event *event);
 void vmx_event_window(struct vcpu *v, u32 windows);

@@ -12,6 +12,7 @@ static void entry_failed(struct vcpu *v, struct vcpu_exit *exit, u64 reason, u64
     xe->qual = qual;
     xe->detail = detail;
     xe->insn_len = 0;
+    exit->reason = X86_EXIT_ENTRY_FAILED;
     x86_exit_handle(v, xe, exit);
 }
 
@@ -35,9 +36,10 @@ static inline void before_entry(struct vcpu *v, struct vmx_vcpu *hw)
     hw->entry_blocking = v->arch.blocking;
 }
 
-void vmx_run(struct vcpu *v, struct vcpu_exit *exit)
+static inline __attribute__((always_inline)) void run(struct vcpu *v, struct vcpu_exit *exit, bool traced)
 {
     struct vmx_vcpu *hw = vmx_of(v);
+    bool goes_on;
 
     hw->nmi_injected = false;
     if (!x86_before_entry(v, exit)) {
@@ -45,6 +47,9 @@ void vmx_run(struct vcpu *v, struct vcpu_exit *exit)
     }
     do {
         before_entry(v, hw);
+        if (traced) {
+            vcpu_trace_enters(v);
+        }
         if (vmx_enter(v->arch.gpr, &hw->frame)) {
             entry_failed(v, exit, 0, 0, vmcs_read(VMCS_INSN_ERROR));
             return;
@@ -59,6 +64,23 @@ void vmx_run(struct vcpu *v, struct vcpu_exit *exit)
         vmx_core_fetch(v, hw);
         vmx_exit_decode(v, hw, reason);
         hw->nmi_injected = false;
+        if (traced) {
+            x86_trace_left(v, hw->exit.code);
+        }
         x86_exit_handle(v, &hw->exit, exit);
-    } while (x86_goes_on(v, exit));
+        goes_on = x86_goes_on(v, hw->exit.code, exit);
+        if (traced) {
+            vcpu_trace_done(v, exit);
+        }
+    } while (goes_on);
+}
+
+void vmx_run(struct vcpu *v, struct vcpu_exit *exit)
+{
+    run(v, exit, false);
+}
+
+void vmx_run_traced(struct vcpu *v, struct vcpu_exit *exit)
+{
+    run(v, exit, true);
 }

@@ -1,0 +1,88 @@
+"""Exit statistics and traces: counts agree with what the guest did, records tell when and why, pictures are made of them."""
+
+import collections
+import json
+import subprocess
+import xml.etree.ElementTree as ElementTree
+
+from machine import ROOT
+from test_monitor import Session, wait_beats
+
+FLAT = "type=flat mode=long load=0x100000 mem=8M"
+# What tests/guests/counts.c does, by the name of the exit; the kit asks for the vendor once.
+DONE = {"CPUID": 301, "HYPERCALL": 200, "IO": 100, "MSR_READ": 71, "MSR_WRITE": 50, "NPF": 40, "HLT": 1}
+WHERE = {"CPUID": {0, 1}, "HYPERCALL": {0x4D540002}, "IO": {0x300}, "MSR_READ": {0x1B, 0xC0000080}, "MSR_WRITE": {0xC0000080},
+         "NPF": {0x3F000000}}
+PICTURE = ROOT / "tests" / "tools" / "trace_picture.py"
+
+
+def records(s, vm):
+    trace = s.json(f"trace {vm} show --json")
+    assert trace["vm"] == vm and trace["hz"] > 1000000
+    return [dict(zip(trace["fields"], r)) for r in trace["records"]]
+
+
+def check_pictures(m, tmp_path):
+    """The tool reads the serial line as it was captured, and its files hold every record."""
+    capture = tmp_path / "serial.txt"
+    capture.write_bytes(m.output)
+    run = subprocess.run([PICTURE, capture, "--json", tmp_path / "t.json", "--svg", tmp_path / "t.svg"], capture_output=True,
+                         text=True, check=True)
+    count = int(run.stdout.split()[0])
+    events = json.loads((tmp_path / "t.json").read_text())["traceEvents"]
+    names = {e["args"]["name"] for e in events if e["ph"] == "M"}
+    assert {"CPUs", "CPU 0", "VM a", "VM b", "vCPU 0"} <= names
+    exits = [e for e in events if e["ph"] == "X" and e["cat"] == "exit" and e["pid"] != 0]
+    assert len(exits) == count and all(e["dur"] >= 0 and e["ts"] >= 0 for e in exits)
+    assert collections.Counter(e["name"] for e in exits)["CPUID"] >= DONE["CPUID"]
+    picture = ElementTree.parse(tmp_path / "t.svg").getroot()
+    titles = [t.text for t in picture.iter("{http://www.w3.org/2000/svg}title")]
+    assert len(titles) == 2 * count
+    assert sum(t.startswith("a.0 IO 0x300 at 0x10") for t in titles) == DONE["IO"]
+    empty = tmp_path / "empty.txt"
+    empty.write_text("MOTE: nothing\n")
+    assert subprocess.run([PICTURE, empty], capture_output=True, check=False).returncode == 1
+
+
+def test_counts_and_records(machine, guest, backend, tmp_path):
+    """Row 80: the counts are the guest's own numbers; trace=exits records from the first entry; trace on and off while a VM
+    runs; the table, the JSON and the pictures; no frame is lost."""
+    m = machine(backend=backend, cpus=2, cmdline="console=com1 on-idle=poweroff vm.a.trace=exits",
+                modules=[(guest("counts"), f"kernel vm=a pin=0 {FLAT}"), (guest("beat"), f"kernel vm=b pin=1 {FLAT}")])
+    m.wait_for(r"^\[b\] beat 1\n")
+    s = Session(m).enter()
+    while s.json("vm a --json")["vcpu"][0]["state"] != "BLOCKED":
+        pass
+    (counted,) = s.json("exits a --json")["a"]
+    assert {name: counted[name]["count"] for name in DONE} == DONE
+    assert set(counted) - set(DONE) <= {"INTR", "TIMER", "NMI", "NOTHING", "INTR_WINDOW"}
+    assert all(row["timed"] == row["count"] and row["cycles"] > 0 for row in counted.values())
+    seen = records(s, "a")
+    assert {name: sum(r["reason"] == name for r in seen) for name in DONE} == DONE
+    for name, where in WHERE.items():
+        assert {r["where"] for r in seen if r["reason"] == name} == where, name
+    assert all(r["vcpu"] == 0 and r["cpu"] == 0 and 0x100000 <= r["pc"] < 0x200000 for r in seen)
+    assert all(r["entered"] + r["ran"] + r["served"] <= after["entered"] for r, after in zip(seen, seen[1:]))
+    assert sum(r["served"] for r in seen if r["reason"] == "CPUID") == counted["CPUID"]["cycles"]
+
+    assert records(s, "b") == [] and s.run("trace b show") == []
+    (untimed,) = s.json("exits b --json")["b"]
+    assert untimed["IO"]["count"] > 10 and {row["timed"] for row in untimed.values()} == {0}
+    assert s.run("trace b on") == ["ok"]
+    wait_beats(m, "b", 3)
+    assert s.run("trace b off") == ["ok"]
+    wait_beats(m, "b", 1)
+    traced = records(s, "b")
+    assert {"IO", "HLT"} <= {r["reason"] for r in traced} and {r["cpu"] for r in traced} == {1}
+    wait_beats(m, "b", 2)
+    assert records(s, "b") == traced
+    table = s.run("trace b show")
+    assert len(table) == min(16, len(traced)) and all(line.startswith("  vcpu 0 cpu 1: ") for line in table)
+    assert s.run("exits a")[0] == "a:" and any(line.endswith(" cycles each") for line in s.run("exits a"))
+    assert s.run("trace b") == s.run("trace b maybe") == ["error: usage: trace NAME on|off|show [--json]"]
+    check_pictures(m, tmp_path)
+    assert s.run("kill b") == ["ok"]
+    s.wait_state("b", "stopped")
+    assert s.run("audit")[-1] == "leaked: 0 frames"
+    m.send("poweroff\r")
+    assert m.finish() == 0

@@ -1,0 +1,32 @@
+/* Contract of vcpu/: why the hardware came back, by the names of this ISA. VCPU_REASONS is how many there are. */
+#pragma once
+
+#define X86_EXIT_LIST(X)                                                                                               \
+    X(UNKNOWN)      /* 0: what a backend's table does not list */                                                      \
+    X(INTR)         /* host interrupt: ends as KICKED */                                                               \
+    X(NMI)          /* host NMI, already delivered to the host by the backend */                                       \
+    X(EXCEPTION)    /* exception.*: only those the backend intercepts (#DB/#AC loops, #UD none, #MC) */                \
+    X(INTR_WINDOW) X(NMI_WINDOW)                                                                                       \
+    X(IRET)         /* NMI unblocking, where no window exit tells it */                                                \
+    X(CPUID) X(HLT) X(PAUSE) X(MSR_READ) X(MSR_WRITE)                                                                  \
+    X(CR)           /* cr.*; when !cr.decoded the instruction is decoded from memory */                                \
+    X(DR) X(XSETBV)                                                                                                    \
+    X(IO)           /* io.* */                                                                                         \
+    X(NPF)          /* npf.* */                                                                                        \
+    X(HYPERCALL)                                                                                                       \
+    X(INVLPG) X(RDTSC) X(RDTSCP) X(RDPMC) X(INVD) X(WBINVD) X(MONITOR) X(MWAIT)                                        \
+    X(TASK_SWITCH)  /* task.* */                                                                                       \
+    X(UD)           /* an instruction the guest may not have: #UD */                                                   \
+    X(SHUTDOWN)     /* triple fault */                                                                                 \
+    X(INIT) X(SIPI)                                                                                                    \
+    X(TIMER)        /* preemption timer: as INTR */                                                                    \
+    X(NOTHING)      /* the backend repaired something itself: enter again */                                           \
+    X(ENTRY_FAILED)
+
+enum x86_exit_code {
+#define X86_EXIT_ENUM(name) X86_EXIT_##name,
+    X86_EXIT_LIST(X86_EXIT_ENUM)
+#undef X86_EXIT_ENUM
+    X86_EXIT_CODES
+};
+#define VCPU_REASONS X86_EXIT_CODES
