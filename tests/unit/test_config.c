@@ -82,6 +82,7 @@ static const struct {
     {"", "kernel copies=two", "0|vm0|copies|bad value 'two': not a number of VMs 1..64"},
     {"", "kernel start=never", "0|vm0|start|bad value 'never': neither auto nor manual"},
     {"", "config mem=1M", "0||mem|keys stand in the file, not on its line"},
+    {"", "kernel trace=all", "0|vm0|trace|bad value 'all': neither exits nor none"},
     {"", "disk vm=x", "0||disk|this role is not in this version"},
     {"", "kernal vm=x", "0||kernal|unknown role, did you mean kernel?"},
     {"", "initrd", "0||initrd|no kernel line before it"},
