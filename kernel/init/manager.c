@@ -371,6 +371,11 @@ int manager_kill_vm(u32 id, void (*done)(void))
     return 0;
 }
 
+bool manager_selftest(void)
+{
+    return manager.config->selftest;
+}
+
 void manager_end(bool reboot)
 {
     power_end(reboot ? POWER_REBOOT : POWER_OFF, manager.verdict);

@@ -30,6 +30,9 @@ MUST_CHECK int manager_restart_vm(u32 id, void (*done)(void));
 /* Kill a VM; done() is called once, when everything that it had has been given back. 0 or -E_STATE, as above. */
 MUST_CHECK int manager_kill_vm(u32 id, void (*done)(void));
 
+/* Was selftest=on asked for? */
+bool manager_selftest(void);
+
 /* End the machine now, every VM with it. */
 NORETURN void manager_end(bool reboot);
 

@@ -192,6 +192,15 @@ static void run_reenable(const struct monitor_args *args)
     monitor_print("off on %u CPUs, on again on %u of %u\n", seen.off, seen.on, percpu_count());
 }
 
+static void run_panic(const struct monitor_args *args)
+{
+    if (!manager_selftest()) {
+        monitor_print("error: only with selftest=on\n");
+    } else if (!selftest_panic(args->word[1])) {
+        monitor_print("error: usage: panic assert|fault|stack\n");
+    }
+}
+
 static void run_poweroff(const struct monitor_args *args)
 {
     (void)args;
@@ -226,6 +235,7 @@ const struct monitor_command monitor_commands[] = {
     {"help", "help [COMMAND] [--json]", "this list", 0, 1, run_help},
     {"move", "move NAME[.VCPU] CPU", "send a vCPU to another CPU", 2, 2, monitor_run_move},
     {"reenable", "reenable", "switch virtualization off and on again; no VM may live", 0, 0, run_reenable},
+    {"panic", "panic assert|fault|stack", "be a bug of Mote's, to see what it shows; with selftest=on only", 1, 1, run_panic},
     {"poweroff", "poweroff", "end every VM and switch off", 0, 0, run_poweroff},
     {"reboot", "reboot", "end every VM and reset the machine", 0, 0, run_reboot},
 };

@@ -1,6 +1,8 @@
 #include "kernel/init/selftest.h"
 #include "kernel/base/log.h"
+#include "kernel/base/panic.h"
 #include "kernel/base/percpu.h"
+#include "kernel/lib/string.h"
 #include "kernel/smp.h"
 #include "kernel/time.h"
 #include "kernel/timer.h"
@@ -88,4 +90,49 @@ struct selftest_reenabled selftest_reenable(void)
     smp_call_all(disable_here, &seen);
     smp_call_all(enable_here, &seen);
     return seen;
+}
+
+/* --- bugs of the host ------------------------------------------------------------------------------------------------ */
+
+/* In the kernel's half, and never mapped. */
+#define NOWHERE 0xFFFFF00000000BADULL
+
+static void bug_assert(void)
+{
+    panic("asked for at the monitor");
+}
+
+static void bug_fault(void)
+{
+    (void)READ_ONCE(*(u8 *)NOWHERE); /* NOLINT: meant to fault */
+}
+
+static u64 descend(u64 depth);
+static u64 (*volatile next)(u64 depth) = descend;
+
+static __attribute__((noinline)) u64 descend(u64 depth)
+{
+    volatile u64 room[32] = {depth};
+
+    return next(depth + 1) + room[0];
+}
+
+static void bug_stack(void)
+{
+    (void)descend(0);
+}
+
+bool selftest_panic(const char *way)
+{
+    static const struct {
+        const char *name;
+        void (*run)(void);
+    } bugs[] = {{"assert", bug_assert}, {"fault", bug_fault}, {"stack", bug_stack}};
+
+    for (u32 i = 0; i < ARRAY_SIZE(bugs); i++) {
+        if (strcmp(way, bugs[i].name) == 0) {
+            bugs[i].run();
+        }
+    }
+    return false;
 }

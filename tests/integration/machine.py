@@ -35,7 +35,7 @@ class Machine:
     """One boot of Mote. Use as a context manager, or start() and close()."""
 
     def __init__(self, workdir, backend="svm", cmdline="console=com1 on-idle=exit:vm", modules=(), cpus=1, memory=512,
-                 cpu=None, elf=ELF, extra=(), media="cdrom", vga="none", grub=()):
+                 cpu=None, elf=ELF, extra=(), media="cdrom", vga="none", grub=(), exit_device=True):
         self.workdir = pathlib.Path(workdir)
         self.backend = backend
         self.cmdline = cmdline
@@ -47,6 +47,7 @@ class Machine:
         self.extra = list(extra)
         self.media = media  # QEMU: how the ISO is attached: cdrom, disk, usb
         self.vga = vga  # QEMU: the graphics card
+        self.exit_device = exit_device  # QEMU: it ends with the verdict at once
         self.grub = grub  # commands for GRUB before it boots Mote
         self.output = b""
         self.process = None
@@ -101,7 +102,9 @@ class Machine:
     def _start_qemu(self, iso):
         command = ["qemu-system-x86_64", "-machine", "q35", "-cpu", self.cpu or "max", "-smp", str(self.cpus),
                    "-m", str(self.memory), "-nic", "none", "-vga", self.vga, "-display", "none", "-monitor", "none",
-                   "-no-reboot", "-device", "isa-debug-exit,iobase=0xf4,iosize=4", *self._qemu_media(iso)]
+                   "-no-reboot", *self._qemu_media(iso)]
+        if self.exit_device:
+            command += ["-device", "isa-debug-exit,iobase=0xf4,iosize=4"]
         if self.backend == "svm-uefi":
             variables = self.workdir / "vars.fd"
             shutil.copyfile("/usr/share/OVMF/OVMF_VARS_4M.fd", variables)

@@ -10,7 +10,7 @@ from session import ESCAPE, PROMPT, Session, beats, consecutive, wait_beats
 BEAT = "type=flat mode=long load=0x100000 mem=8M"
 CMDLINE = "console=com1 on-idle=poweroff"
 COMMANDS = ["vms", "vm", "start", "pause", "resume", "stop", "restart", "kill", "focus", "log", "regs", "mem", "walk",
-            "exits", "trace", "frames", "cpus", "audit", "help", "move", "reenable", "poweroff", "reboot"]
+            "exits", "trace", "frames", "cpus", "audit", "help", "move", "reenable", "panic", "poweroff", "reboot"]
 
 
 @pytest.fixture
