@@ -8,7 +8,6 @@
 #include <arch/cpu.h>
 
 #define NEVER UINT64_MAX
-#define LATE_NS (100 * NS_PER_US)
 #define FIRE_MAX 64U /* per interrupt: a timer that re-arms itself in the past cannot hold the CPU */
 
 struct timer_queue {
@@ -207,7 +206,7 @@ void timer_recover(u64 now_ns)
 {
     struct timer_queue *queue = &queues[percpu()->id];
 
-    if (now_ns > LATE_NS && queue->programmed_ns < now_ns - LATE_NS) {
+    if (queue->programmed_ns < now_ns) {
         u64 flags = spin_lock(&queue->lock);
         program(queue);
         spin_unlock(&queue->lock, flags);

@@ -32,6 +32,6 @@ void timer_set_hw(const struct timer_hw *hw);
 /* Called by the timer driver's interrupt handler: run what is due and re-program. IRQ context. */
 void timer_interrupt(void);
 
-/* Program the hardware again when its interrupt should have come long ago: one may be lost, as QEMU 7.2 loses one that
- * coincides with a VMRUN while V_IRQ is set. now_ns is the time; any context in which interrupts come soon. */
+/* Program the hardware again when its interrupt should have come: one may be lost, as QEMU 7.2 loses one that coincides
+ * with a VMRUN while V_IRQ is set. now_ns is the time; any context in which interrupts come soon. */
 void timer_recover(u64 now_ns);

@@ -133,12 +133,12 @@ static void run_system(const void *arg)
     sched_init();
     arch_irq_enable();
     start_cpus();
+    if (config->selftest) {
+        selftest_timers(); /* while nothing else uses one */
+    }
     platform_console_queue();
     print_banner();
     setup_print(config);
-    if (config->selftest) {
-        selftest_timers();
-    }
     monitor_init();
     manager_start(info, config);
     platform_console_input(); /* now there is somebody to listen */

@@ -2,6 +2,8 @@
 /* What the VMCB says after an exit, as the shared code gets it, oddities of CPUs and emulators included; and registers to
  * the VMCB and back. */
 #include "tests/unit/host.h"
+#include "kernel/time.h"
+#include "kernel/timer.h"
 #include "kernel/x86_64/regs.h"
 #include "vcpu/x86_64/svm/core.h"
 #include <string.h>
@@ -11,6 +13,18 @@ static struct vmcb vmcb;
 static struct svm_vcpu svm;
 static struct vcpu v;
 static const struct vcpu_backend backend = {.regs_fetch = svm_regs_fetch};
+
+static u64 recovered;
+
+u64 time_now_ns(void)
+{
+    return 77;
+}
+
+void timer_recover(u64 now_ns)
+{
+    recovered = now_ns;
+}
 
 u8 svm_insn_learn(struct vcpu *vcpu, struct svm_insn *insn)
 {
@@ -214,12 +228,15 @@ static void test_nmi_blocking_ends_with_iret(void **state)
 static void test_window(void **state)
 {
     (void)state;
+    recovered = 0;
     vmcb.control.clean = VMCB_CLEAN_ALL;
     svm_event_window(&v, VCPU_WINDOW_IRQ);
     assert_int_not_equal(vmcb.control.int_ctl & VMCB_INT_V_IRQ, 0);
     assert_int_not_equal(vmcb.control.intercept_misc1 & VMCB_INTERCEPT_VINTR, 0);
     assert_int_equal(vmcb.control.clean & (VMCB_CLEAN_I | VMCB_CLEAN_TPR), 0);
+    assert_int_equal(recovered, 0);
     svm_event_window(&v, 0);
+    assert_int_equal(recovered, 77);
     assert_int_equal(vmcb.control.int_ctl & VMCB_INT_V_IRQ, 0);
     assert_int_equal(vmcb.control.intercept_misc1 & VMCB_INTERCEPT_VINTR, 0);
 }

@@ -1,5 +1,7 @@
 /* Events into the guest: EVENTINJ, the interrupt window, NMI blocking. APM Vol. 2 15.20 "Event Injection", 15.21
  * "Interrupt and Local APIC Support", 15.7.2 "Intercepts During IDT Interrupt Delivery". */
+#include "kernel/time.h"
+#include "kernel/timer.h"
 #include "kernel/x86_64/regs.h"
 #include "vcpu/x86_64/svm/internal.h"
 
@@ -53,6 +55,7 @@ void svm_event_window(struct vcpu *v, u32 windows)
     } else {
         control->int_ctl &= ~VMCB_INT_V_IRQ;
         control->intercept_misc1 &= ~VMCB_INTERCEPT_VINTR;
+        timer_recover(time_now_ns()); /* QEMU may have lost an interrupt of the host's while V_IRQ was set */
     }
     svm->windows = windows;
     v->arch.windows = windows;
