@@ -345,30 +345,27 @@ int manager_start_vm(u32 id)
     return rc == 0 ? start(id) : rc;
 }
 
-int manager_restart_vm(u32 id, void (*done)(void))
+static int end_life(u32 id, bool again, void (*done)(void))
 {
     struct slot *slot = &manager.slots[id];
 
     if (slot->vm == NULL) {
         return -E_STATE;
     }
-    slot->again = true;
+    slot->again = again;
     slot->buried = done;
-    vm_stop(slot->vm, VM_END_KILL, 0, "restart=monitor");
+    vm_stop(slot->vm, VM_END_KILL, 0, again ? "restart=monitor" : NULL);
     return 0;
+}
+
+int manager_restart_vm(u32 id, void (*done)(void))
+{
+    return end_life(id, true, done);
 }
 
 int manager_kill_vm(u32 id, void (*done)(void))
 {
-    struct slot *slot = &manager.slots[id];
-
-    if (slot->vm == NULL) {
-        return -E_STATE;
-    }
-    slot->again = false;
-    slot->buried = done;
-    vm_stop(slot->vm, VM_END_KILL, 0, NULL);
-    return 0;
+    return end_life(id, false, done);
 }
 
 bool manager_selftest(void)

@@ -1,6 +1,5 @@
-/* The monitor's lists: as a table, or with --json as one JSON value, an entry a line: the console cuts
- * longer ones. Names of VMs are letters, digits, '.', '-' and
- * '_' (vm/config.h): nothing in a list needs quoting. */
+/* The monitor's lists: as a table, or with --json as one JSON value, an entry a line: the console cuts longer ones. Names of
+ * VMs are letters, digits, '.', '-' and '_' (vm/config.h): nothing in a list needs quoting. */
 #include "kernel/base/percpu.h"
 #include "kernel/init/manager.h"
 #include "kernel/init/monitor.h"

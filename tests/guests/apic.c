@@ -12,15 +12,8 @@
 #define FLOOD 100000U
 #define MOVED 0xFED50000ULL
 
-static volatile u32 counts[256];
 static char order[64];
 static u32 order_length;
-
-static void on_count(u32 vector)
-{
-    counts[vector]++;
-    apic_set(APIC_EOI, 0);
-}
 
 /* --- registers -------------------------------------------------------------------------------------------------------- */
 
@@ -147,29 +140,29 @@ static void test_priority_register(const char *name)
 {
     u32 early, by_class;
 
-    set_handler(0x55, on_count);
-    counts[0x55] = 0;
+    set_handler(0x55, apic_count);
+    apic_counts[0x55] = 0;
     WRITE_REG(cr8, 5);
     apic_send(0, ICR_SELF | 0x55);
     open_window();
-    early = counts[0x55];
+    early = apic_counts[0x55];
     by_class = apic_get(APIC_TPR);
     WRITE_REG(cr8, 4);
     open_window();
     WRITE_REG(cr8, 0);
-    check(early == 0 && by_class == 0x50 && counts[0x55] == 1, name, "early=%u tpr=0x%x late=%u", early, by_class,
-          counts[0x55]);
+    check(early == 0 && by_class == 0x50 && apic_counts[0x55] == 1, name, "early=%u tpr=0x%x late=%u", early, by_class,
+          apic_counts[0x55]);
 }
 
 static void test_flood(void)
 {
-    set_handler(0x56, on_count);
-    counts[0x56] = 0;
+    set_handler(0x56, apic_count);
+    apic_counts[0x56] = 0;
     for (u32 i = 0; i < FLOOD; i++) {
         apic_send(0, ICR_SELF | 0x56);
     }
     open_window();
-    check(counts[0x56] == 1, "flood-pending", "delivered=%u", counts[0x56]);
+    check(apic_counts[0x56] == 1, "flood-pending", "delivered=%u", apic_counts[0x56]);
 }
 
 /* --- the timer -------------------------------------------------------------------------------------------------------- */
@@ -182,7 +175,7 @@ static void test_flood(void)
 static void test_periodic(void)
 {
     apic_set(APIC_DIVIDE, 0xB);
-    counts[TIMER] = 0;
+    apic_counts[TIMER] = 0;
     apic_set(APIC_LVT_TIMER, LVT_MASKED | TIMER);
     apic_set(APIC_INITIAL, ~0U);
     u64 begin = time_ns(), first = apic_get(APIC_CURRENT);
@@ -193,7 +186,7 @@ static void test_periodic(void)
     begin = time_ns();
     apic_set(APIC_INITIAL, PERIOD_NS);
     sti();
-    u32 ticks = wait_count(&counts[TIMER], TICKS, 10000);
+    u32 ticks = wait_count(&apic_counts[TIMER], TICKS, 10000);
     took = time_ns() - begin;
     cli();
     apic_set(APIC_INITIAL, 0);
@@ -202,11 +195,11 @@ static void test_periodic(void)
 
 static u32 ticks_in(u32 us)
 {
-    counts[TIMER] = 0;
+    apic_counts[TIMER] = 0;
     sti();
     wait_us(us);
     cli();
-    return counts[TIMER];
+    return apic_counts[TIMER];
 }
 
 static void test_one_shot(void)
@@ -226,7 +219,7 @@ static void test_one_shot(void)
 
 static void on_fast(u32 vector)
 {
-    if (++counts[vector] == FAST_TICKS) {
+    if (++apic_counts[vector] == FAST_TICKS) {
         apic_set(APIC_INITIAL, 0);
     }
     apic_set(APIC_EOI, 0);
@@ -235,16 +228,16 @@ static void on_fast(u32 vector)
 /* A period of one tick: the host bounds the rate. */
 static void test_shortest(void)
 {
-    counts[TIMER] = 0;
+    apic_counts[TIMER] = 0;
     set_handler(TIMER, on_fast);
     apic_set(APIC_LVT_TIMER, TIMER_PERIODIC | TIMER);
     u64 begin = time_ns();
     apic_set(APIC_INITIAL, 1);
     sti();
-    u32 ticks = wait_count(&counts[TIMER], FAST_TICKS, 1000);
+    u32 ticks = wait_count(&apic_counts[TIMER], FAST_TICKS, 1000);
     u64 us = (time_ns() - begin) / 1000;
     cli();
-    set_handler(TIMER, on_count);
+    set_handler(TIMER, apic_count);
     check(ticks >= FAST_TICKS && ticks <= FAST_TICKS + 1 && us >= (FAST_TICKS - 2) * 100, "timer-shortest", "ticks=%u us=%lu", ticks, us);
 }
 
@@ -257,14 +250,14 @@ static void test_deadline(void)
     ticks_per_ms = (rdtsc() - begin) / ((time_ns() - begin_ns) / 1000000);
     begin = rdtsc();
     int v = try_wrmsr(MSR_TSC_DEADLINE, begin + 5 * ticks_per_ms);
-    counts[TIMER] = 0;
+    apic_counts[TIMER] = 0;
     sti();
-    (void)wait_count(&counts[TIMER], 1, 1000);
+    (void)wait_count(&apic_counts[TIMER], 1, 1000);
     u64 waited = rdtsc() - begin;
     cli();
     (void)try_rdmsr(MSR_TSC_DEADLINE, &value);
-    check(v == NO_FAULT && counts[TIMER] == 1 && value == 0 && waited >= 5 * ticks_per_ms, "timer-deadline",
-          "fault=%d ticks=%u left=%lu early=%d", v, counts[TIMER], value, waited < 5 * ticks_per_ms);
+    check(v == NO_FAULT && apic_counts[TIMER] == 1 && value == 0 && waited >= 5 * ticks_per_ms, "timer-deadline",
+          "fault=%d ticks=%u left=%lu early=%d", v, apic_counts[TIMER], value, waited < 5 * ticks_per_ms);
     (void)try_wrmsr(MSR_TSC_DEADLINE, 1);
     u32 past = ticks_in(2000);
     (void)try_wrmsr(MSR_TSC_DEADLINE, rdtsc() + 2 * ticks_per_ms);
@@ -314,7 +307,7 @@ static volatile u32 held; /* level: interrupts to take before the cause is remov
 
 static void on_uart(u32 vector)
 {
-    counts[vector]++;
+    apic_counts[vector]++;
     if (held == 0 || --held == 0) {
         (void)inb(UART_IIR);
     }
@@ -338,22 +331,22 @@ static void test_ioapic(void)
         raise_uart();
         open_window();
     }
-    edges = counts[0x71];
+    edges = apic_counts[0x71];
     ioapic_route(PIN_UART, LVT_MASKED | 0x71, 0);
     raise_uart();
     open_window();
-    masked = counts[0x71] - edges;
+    masked = apic_counts[0x71] - edges;
     held = 7;
-    counts[0x71] = 0;
+    apic_counts[0x71] = 0;
     ioapic_route(PIN_UART, 1U << 15 | 0x71, 0); /* level, and the line is high */
     for (u32 i = 0; i < 20; i++) {
         open_window();
     }
-    levels = counts[0x71];
+    levels = apic_counts[0x71];
     ioapic_route(PIN_UART, 1U << 15 | 0x71, 9);
     raise_uart();
     open_window();
-    nobody = counts[0x71] - levels;
+    nobody = apic_counts[0x71] - levels;
     u32 remote = ioapic_get(0x10 + 2 * PIN_UART) >> 14 & 1;
     (void)inb(UART_IIR);
     outb(UART_IER, 0);
@@ -366,12 +359,12 @@ static void test_ioapic(void)
 
 static void test_pit(void)
 {
-    set_handler(0x72, on_count);
+    set_handler(0x72, apic_count);
     ioapic_route(PIN_PIT, 0x72, 0);
     u64 begin = time_ns();
     pit_start(1000);
     sti();
-    u32 ticks = wait_count(&counts[0x72], 20, 1000);
+    u32 ticks = wait_count(&apic_counts[0x72], 20, 1000);
     u64 us = (time_ns() - begin) / 1000;
     cli();
     ioapic_route(PIN_PIT, LVT_MASKED, 0);
@@ -382,7 +375,7 @@ void guest_main(void)
 {
     pic_setup(32);
     apic_enable(false);
-    set_handler(TIMER, on_count);
+    set_handler(TIMER, apic_count);
     test_page();
     test_errors();
     test_base();

@@ -13,21 +13,14 @@
 #define LEVEL (1U << 15)
 #define FIRST 32U
 
-static volatile u32 counts[256];
 static u32 divisors_wrong;
-
-static void on_count(u32 vector)
-{
-    counts[vector]++;
-    apic_set(APIC_EOI, 0);
-}
 
 static u32 total(void)
 {
     u32 sum = 0;
 
     for (u32 i = 0; i < 256; i++) {
-        sum += counts[i];
+        sum += apic_counts[i];
     }
     return sum;
 }
@@ -35,7 +28,7 @@ static u32 total(void)
 static void forget(void)
 {
     for (u32 i = 0; i < 256; i++) {
-        counts[i] = 0;
+        apic_counts[i] = 0;
     }
 }
 
@@ -133,7 +126,7 @@ static void test_deadlines(void)
 
 static void on_edge(u32 vector)
 {
-    counts[vector]++;
+    apic_counts[vector]++;
     (void)inb(UART_IIR);
     apic_set(APIC_EOI, 0);
 }
@@ -186,7 +179,7 @@ static void test_redirection(void)
     u32 last = delivered_in(100);
     ioapic_route(PIN_UART, LVT_MASKED, 0);
     outb(UART_IER, 0);
-    check(last == 1 && counts[EDGE] == 1, "ioapic-goes-on", "delivered=%u", last);
+    check(last == 1 && apic_counts[EDGE] == 1, "ioapic-goes-on", "delivered=%u", last);
 }
 
 /* --- the rest --------------------------------------------------------------------------------------------------------- */
@@ -212,7 +205,7 @@ void guest_main(void)
     pic_setup(32);
     apic_enable(false);
     for (u32 vector = FIRST; vector < 256; vector++) {
-        set_handler(vector, on_count);
+        set_handler(vector, apic_count);
     }
     test_divisors();
     test_counts();

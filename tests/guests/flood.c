@@ -1,15 +1,12 @@
 /* Prints as fast as it can: 2000 lines of 64 characters, looking at the transmitter before each as drivers do. */
 #include "tests/guests/kit/kit.h"
 
-#define LSR (PORT_COM1 + 5)
-#define LSR_THRE 0x20U
 #define LINES 2000U
 
 static void send(char c)
 {
 #ifndef RUDE
-    while ((inb(LSR) & LSR_THRE) == 0) {
-    }
+    wait_uart();
 #endif
     putch(c);
 }

@@ -5,7 +5,6 @@
 #define IER (PORT_COM1 + 1)
 #define FCR (PORT_COM1 + 2)
 #define MCR (PORT_COM1 + 4)
-#define LSR (PORT_COM1 + 5)
 #define FCR_FIFO_14 0xC7 /* on, cleared, interrupt at 14 bytes */
 #define MCR_OUT2 8
 #define LSR_DATA 1U
@@ -16,7 +15,7 @@ static volatile bool done;
 
 static void on_byte(u32 vector)
 {
-    for (u8 status = inb(LSR); (status & LSR_DATA) != 0 && !done; status = inb(LSR)) {
+    for (u8 status = inb(PORT_LSR); (status & LSR_DATA) != 0 && !done; status = inb(PORT_LSR)) {
         u8 byte = inb(PORT_COM1);
         overruns += (status & LSR_OVERRUN) != 0 ? 1 : 0;
         if (byte == '\r') {

@@ -6,7 +6,6 @@
 #define ROUNDS 100U
 #define SLEEPER 1U
 #define SPINNER 2U
-#define PORT_LSR (PORT_COM1 + 5)
 #define LSR_DATA 1U
 
 static volatile u32 up, taken[3];

@@ -143,3 +143,11 @@ void wait_us(u64 us)
         __asm__ volatile("pause");
     }
 }
+
+volatile u32 apic_counts[256];
+
+void apic_count(u32 vector)
+{
+    apic_counts[vector]++;
+    apic_set(APIC_EOI, 0);
+}

@@ -36,6 +36,9 @@ u32 apic_get(u32 reg);
 void apic_set(u32 reg, u32 value);
 void apic_send(u32 destination, u32 icr);
 u32 apic_errors(void); /* since the last call */
+/* A handler that counts its vector and sends EOI. */
+extern volatile u32 apic_counts[256];
+void apic_count(u32 vector);
 /* Software-enable; x2: switch to x2APIC mode first. */
 void apic_enable(bool x2);
 /* 0 for the boot CPU, as the APIC id. */

@@ -60,17 +60,16 @@ static void put_number(u64 value, u32 base, bool sign, u32 width)
     }
 }
 
-/* Looked at once a call only, to spare exits: Mote takes a line or two more after it said that there is no room. */
-static void wait_uart(void)
+void wait_uart(void)
 {
-    while ((inb(PORT_COM1 + 5) & 0x20) == 0) {
+    while ((inb(PORT_LSR) & LSR_THRE) == 0) {
         __asm__ volatile("pause");
     }
 }
 
 static void vprint(const char *f, va_list args)
 {
-    wait_uart();
+    wait_uart(); /* once a call only, to spare exits: Mote takes a line or two more after it said that there is no room */
     for (; *f != '\0'; f++) {
         if (*f != '%') {
             if (*f == '\n') {

@@ -17,6 +17,8 @@ typedef uint64_t u64;
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 #define PORT_COM1 0x3F8
+#define PORT_LSR (PORT_COM1 + 5)
+#define LSR_THRE 0x20
 #define NO_FAULT (-1)
 
 /* --- the payload --- */
@@ -24,6 +26,7 @@ void guest_main(void);
 
 /* --- output --- */
 void putch(char c);
+void wait_uart(void); /* until the transmitter takes a byte */
 void print(const char *format, ...) __attribute__((format(printf, 1, 2))); /* %d %u %x %s %c, l/ll, zero width */
 void check(bool ok, const char *name, const char *format, ...) __attribute__((format(printf, 3, 4)));
 __attribute__((noreturn)) void finish(void);
