@@ -14,7 +14,6 @@ struct timer_queue {
     struct spinlock lock; /* protects the heap and every timer in it */
     struct timer *root;   /* the earliest */
     struct timer *firing;
-    u64 programmed_ns; /* when the hardware will interrupt; only this CPU uses it */
 };
 
 static struct timer_queue queues[CPU_MAX];
@@ -109,11 +108,14 @@ void timer_set_hw(const struct timer_hw *hw)
     hardware = hw;
 }
 
-static void program(struct timer_queue *queue)
+/* The queue is this CPU's. */
+static void program(const struct timer_queue *queue)
 {
-    queue->programmed_ns = queue->root != NULL ? queue->root->deadline_ns : NEVER;
+    u64 deadline_ns = queue->root != NULL ? queue->root->deadline_ns : NEVER;
+
+    percpu()->timer_ns = deadline_ns;
     if (hardware != NULL) {
-        hardware->program(queue->programmed_ns);
+        hardware->program(deadline_ns);
     }
 }
 
@@ -202,13 +204,11 @@ void timer_interrupt(void)
     spin_unlock(&queue->lock, flags);
 }
 
-void timer_recover(u64 now_ns)
+void timer_program_again(void)
 {
     struct timer_queue *queue = &queues[percpu()->id];
+    u64 flags = spin_lock(&queue->lock);
 
-    if (queue->programmed_ns < now_ns) {
-        u64 flags = spin_lock(&queue->lock);
-        program(queue);
-        spin_unlock(&queue->lock, flags);
-    }
+    program(queue);
+    spin_unlock(&queue->lock, flags);
 }

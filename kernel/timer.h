@@ -1,5 +1,6 @@
 /* One-shot timers, one ordered queue (a pairing heap) per CPU, programmed tickless into that CPU's timer hardware. */
 #pragma once
+#include "kernel/base/percpu.h"
 #include "kernel/lib/types.h"
 
 struct timer {
@@ -32,6 +33,12 @@ void timer_set_hw(const struct timer_hw *hw);
 /* Called by the timer driver's interrupt handler: run what is due and re-program. IRQ context. */
 void timer_interrupt(void);
 
+void timer_program_again(void);
 /* Program the hardware again when its interrupt should have come: one may be lost, as QEMU 7.2 loses one that coincides
  * with a VMRUN while V_IRQ is set. now_ns is the time; any context in which interrupts come soon. */
-void timer_recover(u64 now_ns);
+static inline void timer_recover(u64 now_ns)
+{
+    if (percpu()->timer_ns < now_ns) {
+        timer_program_again();
+    }
+}

@@ -16,6 +16,7 @@ struct percpu {
     struct vcpu *current_vcpu;    /* bound here, or NULL */
     struct task *current_task;
     u64 ticks;                    /* host timer interrupts taken */
+    u64 timer_ns;                 /* when its timer hardware will interrupt; kernel/timer.c */
     struct arch_percpu arch;
 };
 

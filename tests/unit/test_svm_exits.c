@@ -14,16 +14,16 @@ static struct svm_vcpu svm;
 static struct vcpu v;
 static const struct vcpu_backend backend = {.regs_fetch = svm_regs_fetch};
 
-static u64 recovered;
+static u32 recovered;
 
 u64 time_now_ns(void)
 {
     return 77;
 }
 
-void timer_recover(u64 now_ns)
+void timer_program_again(void)
 {
-    recovered = now_ns;
+    recovered++;
 }
 
 u8 svm_insn_learn(struct vcpu *vcpu, struct svm_insn *insn)
@@ -229,6 +229,7 @@ static void test_window(void **state)
 {
     (void)state;
     recovered = 0;
+    percpu()->timer_ns = 76;
     vmcb.control.clean = VMCB_CLEAN_ALL;
     svm_event_window(&v, VCPU_WINDOW_IRQ);
     assert_int_not_equal(vmcb.control.int_ctl & VMCB_INT_V_IRQ, 0);
@@ -236,7 +237,7 @@ static void test_window(void **state)
     assert_int_equal(vmcb.control.clean & (VMCB_CLEAN_I | VMCB_CLEAN_TPR), 0);
     assert_int_equal(recovered, 0);
     svm_event_window(&v, 0);
-    assert_int_equal(recovered, 77);
+    assert_int_equal(recovered, 1);
     assert_int_equal(vmcb.control.int_ctl & VMCB_INT_V_IRQ, 0);
     assert_int_equal(vmcb.control.intercept_misc1 & VMCB_INTERCEPT_VINTR, 0);
 }
