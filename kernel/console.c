@@ -234,14 +234,19 @@ size_t console_last_output(const struct console_port *port, u8 *buf, size_t size
 {
     u64 flags = console_lock();
     u64 end = port->ring_head;
-    u64 kept = MIN(end, (u64)CONSOLE_RING_SIZE);
-    size_t count = (size_t)MIN(kept, (u64)size);
+    u64 start = end - MIN(MIN(end, (u64)CONSOLE_RING_SIZE), (u64)size);
 
-    for (size_t i = 0; i < count; i++) {
-        buf[i] = port->ring[(end - count + i) % CONSOLE_RING_SIZE];
+    for (u64 at = start; start != 0 && at + 1 < end; at++) {
+        if (port->ring[at % CONSOLE_RING_SIZE] == '\n') {
+            start = at + 1; /* older output is gone, perhaps up to the middle of a line */
+            break;
+        }
+    }
+    for (u64 at = start; at < end; at++) {
+        buf[at - start] = port->ring[at % CONSOLE_RING_SIZE];
     }
     console_unlock(flags);
-    return count;
+    return (size_t)(end - start);
 }
 
 void console_open(struct console_port *port)

@@ -82,5 +82,6 @@ void console_input(u8 byte);
 void console_set_quit(void (*quit)(void));
 void console_set_monitor(void (*enter)(void));
 
-/* The last output of a port, oldest first, as far as the ring goes: copies at most size bytes. Returns how many. */
+/* The last output of a port, oldest first, as far as the ring goes: copies at most size bytes, and begins with a whole line
+ * when there was more. Returns how many. */
 size_t console_last_output(const struct console_port *port, u8 *buf, size_t size);

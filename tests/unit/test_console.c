@@ -442,10 +442,23 @@ static void no_room(void **state)
     put(&b, "y");
     console_close(&b);
     assert_non_null(strstr(host_log, "vm=b ev=console lost-bytes=1\n"));
-    u8 last[16];
-    assert_int_equal(console_last_output(&a, last, sizeof(last)), 16);
-    assert_memory_equal(last + 1, "ost\nlost\nthree\n", 15);
     room = ~0U;
+}
+
+static void last_output_begins_with_a_whole_line(void **state)
+{
+    u8 last[8];
+
+    (void)state;
+    put(&a, "one\ntwo");
+    assert_int_equal(console_last_output(&a, last, sizeof(last)), 7); /* all of it */
+    assert_memory_equal(last, "one\ntwo", 7);
+    put(&a, "2\nsix\n");
+    assert_int_equal(console_last_output(&a, last, sizeof(last)), 4);
+    assert_memory_equal(last, "six\n", 4);
+    put(&a, "0123456789");
+    assert_int_equal(console_last_output(&a, last, sizeof(last)), 8); /* no line begins there */
+    assert_memory_equal(last, "23456789", 8);
 }
 
 static void drain_shows_what_waits(void **state)
@@ -474,6 +487,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(close_finishes_the_line_and_passes_the_focus, start_two, end),
         cmocka_unit_test_setup_teardown(log_gets_through_when_the_lock_is_held, start, end),
         cmocka_unit_test_setup_teardown(no_room, start_two, end),
+        cmocka_unit_test_setup_teardown(last_output_begins_with_a_whole_line, start_two, end),
         cmocka_unit_test_setup_teardown(drain_shows_what_waits, start, end),
     };
 
