@@ -7,7 +7,7 @@ LD := ld
 NM := nm
 
 # A folder's neutral code lies at its root, the ISA's in $(ARCH)/ below it.
-FOLDERS := boot kernel/lib kernel/base kernel kernel/init mm drivers vcpu vm vm/dev vm/load vm/board
+FOLDERS := boot kernel/lib kernel/base kernel kernel/init mm drivers vcpu vm vm/gdb vm/dev vm/load vm/board
 SOURCE_DIRS := $(FOLDERS) $(addsuffix /$(ARCH),$(FOLDERS)) $(patsubst %/,%,$(wildcard vcpu/$(ARCH)/*/))
 C_SOURCES := $(wildcard $(addsuffix /*.c,$(SOURCE_DIRS)))
 ASM_SOURCES := $(wildcard $(addsuffix /*.asm,$(SOURCE_DIRS)))

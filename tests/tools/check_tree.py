@@ -10,7 +10,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 # Longest prefix wins. A file may include its own layer and lower ones; a set names exceptions among equals.
 LAYERS = [
-    ("kernel/init/", 8), ("vm/board/", 7), ("vm/load/", 7), ("vm/dev/", 6), ("vm/", 5), ("vcpu/", 4), ("drivers/", 4),
+    ("kernel/init/", 8), ("vm/board/", 7), ("vm/load/", 7), ("vm/dev/", 6), ("vm/gdb/", 6), ("vm/", 5), ("vcpu/", 4), ("drivers/", 4),
     ("kernel/lib/", 0), ("boot/boot_info.h", 0), ("kernel/base/", 1), ("kernel/x86_64/", 1), ("mm/", 2), ("kernel/", 3),
     ("boot/", 8),
 ]
