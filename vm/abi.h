@@ -16,6 +16,11 @@
 #define MOTE_HC_BREAK 0x4D540007   /* only with selftest=on: make this CPU's state one that the hardware refuses to enter */
 #define MOTE_HC_CPU 0x4D540008     /* only with selftest=on: -> the host's CPU that runs the caller now */
 #define MOTE_HC_MOVE 0x4D540009    /* only with selftest=on: go on at the host's CPU RDI -> 0 or MOTE_EINVAL */
+/* Kick the watchdog that the key watchdog=TIME gives the VM -> its time in ms, or 0: it has none. It runs from the VM's start,
+ * whether the guest ever kicks or not; any CPU of the VM may kick. A VM whose last kick, or start, is older than TIME has crashed:
+ * ev=crash reason=watchdog, and on-crash= says what follows. With it, a VM whose CPUs have all halted for good crashes so, too,
+ * in place of ending by itself. A pause from the monitor stops its time. */
+#define MOTE_HC_WATCHDOG 0x4D54000A
 
 /* Only with selftest=on: 4 KiB of memory that is a device, so that every access to it is emulated. */
 #define MOTE_SCRATCH_MMIO 0xFEB00000

@@ -42,6 +42,7 @@ struct vm_config {
     bool has_load, has_entry;
     u64 load, entry;
     u64 timeout_ns;   /* 0 = none */
+    u64 watchdog_ns;  /* 0 = none */
     struct vm_policy on_exit;  /* by itself: END_MACHINE powers off */
     struct vm_policy on_crash; /* END_MACHINE halts */
     bool require;

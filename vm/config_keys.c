@@ -7,7 +7,7 @@
 #define MEM_MIN MIB(1)
 #define MEM_MAX GIB(1024)
 #define MEM_UNIT KIB(4)
-#define TIMEOUT_MAX_NS (604800ULL * 1000000000ULL) /* a week */
+#define TIME_MAX_NS (604800ULL * 1000000000ULL) /* a week */
 #define EXIT_CODE_MAX 255U
 #define SHARE_MAX 100U
 #define RESTARTS_MAX 1000000U
@@ -172,18 +172,28 @@ static bool set_entry(const struct config_setting *s)
     return true;
 }
 
-static bool set_timeout(const struct config_setting *s)
+static bool set_time(const struct config_setting *s, u64 *to)
 {
     u64 ns;
 
     if (!config_parse_time(s->value, &ns)) {
         return config_refuse_value(s, "not a time such as 10s or 500ms");
     }
-    if (ns > TIMEOUT_MAX_NS) {
+    if (ns > TIME_MAX_NS) {
         return CONFIG_REFUSE(s, "%.40s is out of range 1ms..604800s", s->value);
     }
-    s->vm->timeout_ns = ns;
+    *to = ns;
     return true;
+}
+
+static bool set_timeout(const struct config_setting *s)
+{
+    return set_time(s, &s->vm->timeout_ns);
+}
+
+static bool set_watchdog(const struct config_setting *s)
+{
+    return set_time(s, &s->vm->watchdog_ns);
 }
 
 static bool set_bool(const struct config_setting *s, bool *to)

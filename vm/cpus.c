@@ -137,7 +137,13 @@ static int set_paused(struct vm *vm, bool paused)
     if (able) {
         WRITE_ONCE(vm->paused, paused);
     }
+    if (able && paused) {
+        vm_watchdog_pause(vm);
+    }
     spin_unlock(&vm->lock, flags);
+    if (able && !paused) {
+        vm_watchdog_resume(vm);
+    }
     for (u32 i = 0; able && i < vm->vcpu_count; i++) {
         tell(vm, i);
     }

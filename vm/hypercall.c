@@ -101,12 +101,20 @@ static u64 call_move(struct vm *vm, struct vcpu *v, const struct vcpu_exit *exit
     return cpu < CPU_MAX && sched_move(&vm->tasks[v->config.id], (u32)cpu) == 0 ? 0 : (u64)(s64)MOTE_EINVAL;
 }
 
+static u64 call_watchdog(struct vm *vm, struct vcpu *v, const struct vcpu_exit *exit)
+{
+    (void)v;
+    (void)exit;
+    return vm_watchdog_kick(vm);
+}
+
 static const hypercall calls[] = {
     [MOTE_HC_VERSION - MOTE_HC_FIRST] = call_version, [MOTE_HC_EXIT - MOTE_HC_FIRST] = call_exit,
     [MOTE_HC_ECHO - MOTE_HC_FIRST] = call_echo,       [MOTE_HC_PUTC - MOTE_HC_FIRST] = call_putc,
     [MOTE_HC_VM_ID - MOTE_HC_FIRST] = call_vm_id,     [MOTE_HC_TIME_NS - MOTE_HC_FIRST] = call_time,
     [MOTE_HC_NMI - MOTE_HC_FIRST] = call_nmi,         [MOTE_HC_BREAK - MOTE_HC_FIRST] = call_break,
     [MOTE_HC_CPU - MOTE_HC_FIRST] = call_cpu,         [MOTE_HC_MOVE - MOTE_HC_FIRST] = call_move,
+    [MOTE_HC_WATCHDOG - MOTE_HC_FIRST] = call_watchdog,
 };
 
 bool vm_answer(struct vcpu *v, u64 number, u64 *result)

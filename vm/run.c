@@ -48,7 +48,8 @@ static inline bool serve_hypercall(struct vm *vm, struct vcpu *v, struct vcpu_ex
 
 static bool serve_halt(struct vm *vm, struct vcpu *v, struct vcpu_exit *exit)
 {
-    if (vm_cpu_halts(vm, v->config.id, exit->halt.interruptible)) {
+    /* With a watchdog it has not ended by itself: a kernel that gave up halts so, and the watchdog ends that. */
+    if (vm_cpu_halts(vm, v->config.id, exit->halt.interruptible) && vm->config->watchdog_ns == 0) {
         vm_stop(vm, VM_END_HALT, 0, NULL);
     }
     return true;

@@ -20,7 +20,7 @@ static const struct {
 static const enum vcpu_death deaths[ARRAY_SIZE(ends)] = {
     [VM_END_TRIPLE_FAULT] = VCPU_DEATH_SHUTDOWN, [VM_END_UNMAPPED] = VCPU_DEATH_MEMORY,
     [VM_END_EMULATION] = VCPU_DEATH_EMULATION,   [VM_END_ENTRY_FAILED] = VCPU_DEATH_ENTRY,
-    [VM_END_TIMEOUT] = VCPU_DEATH_TIMEOUT,
+    [VM_END_TIMEOUT] = VCPU_DEATH_TIMEOUT,       [VM_END_WATCHDOG] = VCPU_DEATH_TIMEOUT,
 };
 
 static void wake(struct vcpu *v)
@@ -59,6 +59,7 @@ int vm_init(struct vm *vm, u32 id, const struct vm_config *config)
     vm->config = config;
     timer_init(&vm->timeout, time_out, vm);
     timer_init(&vm->force, kill_late, vm);
+    vm_watchdog_init(vm);
     (void)fmt_snprintf(vm->console.name, sizeof(vm->console.name), "%s", config->name);
     int rc = gmem_init(&vm->mem, vcpu_backend()->nested_format, FRAME_OWNER_VM(id));
     if (rc == 0) {
@@ -172,9 +173,11 @@ int vm_start(struct vm *vm)
     if (vm->config->timeout_ns != 0) {
         timer_arm(&vm->timeout, time_now_ns() + vm->config->timeout_ns);
     }
+    vm_watchdog_start(vm);
     int rc = start_tasks(vm);
     if (rc != 0) {
         timer_cancel(&vm->timeout);
+        vm_watchdog_stop(vm);
         vm->state = VM_BUILT;
     }
     return rc;
@@ -245,6 +248,7 @@ void vm_destroy(struct vm *vm)
 {
     timer_cancel(&vm->timeout);
     timer_cancel(&vm->force);
+    vm_watchdog_stop(vm);
     if (vm->board_ops != NULL) {
         vm->board_ops->stop(vm);
     }

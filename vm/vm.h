@@ -26,6 +26,7 @@ enum vm_state { VM_EMPTY, VM_BUILT, VM_RUNNING, VM_STOPPING, VM_ENDED };
     X(KILL, "kill", false, 0)              /* the monitor, or a stop that the guest did not obey in time */            \
     X(QUIT, "quit", false, 0)              /* the user at the console */                                               \
     X(TIMEOUT, "timeout", true, 4)         /* the key timeout= */                                                      \
+    X(WATCHDOG, "watchdog", true, 1)       /* no kick for as long as the key watchdog= says */                         \
     X(TRIPLE_FAULT, "triple-fault", true, 1)                                                                           \
     X(ENTRY_FAILED, "entry-failed", true, 1)                                                                           \
     X(UNMAPPED, "unmapped", true, 1)       /* it fetched code, or kept page tables, where there is no memory */        \
@@ -64,6 +65,15 @@ struct vm_cpu {
     void *visit_arg;
 };
 
+/* The key watchdog=; times on the scale of time_now_ns(). */
+struct vm_watchdog {
+    struct timer timer;
+    u64 kicked_ns; /* the last kick, or the VM's start, less what had been frozen by then; written by any CPU of the VM */
+    u64 frozen_ns; /* how long the VM has been paused in all */
+    u64 paused_ns; /* since when it is */
+    u64 kicks;     /* so far */
+};
+
 #define VM_WHY_MAX 128U
 
 struct vm {
@@ -85,6 +95,7 @@ struct vm {
     bool paused;
     struct timer timeout;
     struct timer force; /* a stop becomes a kill */
+    struct vm_watchdog watchdog;
     const struct vm_board_ops *board_ops;
     void *board;
     enum vm_end end;
@@ -108,7 +119,7 @@ MUST_CHECK int vm_start(struct vm *vm);
  * format: detail for the event line, may be NULL. */
 void vm_stop(struct vm *vm, enum vm_end end, u32 code, const char *format, ...) PRINTF_LIKE(4, 5);
 
-/* Freeze a running VM at its next exit, or let it go on. Its clocks run on. 0 or -E_STATE. */
+/* Freeze a running VM at its next exit, or let it go on. Its clocks run on, its watchdog does not. 0 or -E_STATE. */
 MUST_CHECK int vm_pause(struct vm *vm);
 MUST_CHECK int vm_resume(struct vm *vm);
 
@@ -154,6 +165,17 @@ void vm_cpu_receive(struct vm *vm, struct vcpu *v);
 
 /* Note a halt; true when no CPU of the VM can ever wake again. Its task. (cpus.c) */
 bool vm_cpu_halts(struct vm *vm, u32 cpu, bool interruptible);
+
+/* The watchdog (watchdog.c): initialise; begin with a whole period; end, in task context. Nothing happens in a VM without the
+ * key. */
+void vm_watchdog_init(struct vm *vm);
+void vm_watchdog_start(struct vm *vm);
+void vm_watchdog_stop(struct vm *vm);
+/* It stands still between these, called in turns: the first with vm->lock held, the second without it, paused already false. */
+void vm_watchdog_pause(struct vm *vm);
+void vm_watchdog_resume(struct vm *vm);
+/* The guest is alive. Returns the period in milliseconds, 0: there is no watchdog. Any CPU of the VM. */
+u64 vm_watchdog_kick(struct vm *vm);
 
 /* vcpu_config.serve (run.c). */
 bool vm_serve_inside(struct vcpu *v, struct vcpu_exit *exit);

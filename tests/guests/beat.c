@@ -1,5 +1,5 @@
-/* A guest to be operated: says that its image and memory are pristine, prints a number ten times a second for ever, echoes
- * what is typed, and obeys the power button. */
+/* A guest to be operated: says that its image and memory are pristine, prints a number ten times a second for ever and kicks its
+ * watchdog, echoes what is typed, and obeys the power button. */
 #include "tests/guests/kit/kit.h"
 
 #define PORT_LSR (PORT_COM1 + 5)
@@ -46,6 +46,7 @@ void guest_main(void)
             __asm__ volatile("sti; hlt; cli" ::: "memory");
         }
         print("beat %u\n", i);
+        (void)hypercall(MOTE_HC_WATCHDOG, 0, 0, 0, 0, 0, 0);
         serve_user();
     }
 }
