@@ -29,7 +29,7 @@ for file in "$@"; do
     cp "$file" "$tree/boot/"
 done
 
-modules="normal multiboot2 iso9660 fat part_msdos part_gpt search search_fs_file configfile echo serial terminal all_video test ls cat reboot halt gzio minicmd"
+modules="normal multiboot2 iso9660 fat part_msdos part_gpt search search_fs_file configfile echo serial terminal all_video test ls cat reboot halt gzio minicmd acpi"
 if ! grub-mkrescue --install-modules="$modules" --fonts= --locales= --themes= -o "$out" "$tree" \
     >"$log" 2>&1; then
     cat "$log" >&2

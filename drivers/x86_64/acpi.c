@@ -78,6 +78,9 @@ void acpi_init(const struct boot_info *info)
     if (bad != 0) {
         log_warn("acpi tables-used=%u tables-bad=%u", used, bad);
     }
+    if (machine.cpu_count == 0) {
+        log_warn("acpi madt=none: one CPU, no interrupt lines");
+    }
     if (machine.cpus_dropped != 0) {
         log_warn("acpi cpus-dropped=%u max=%u", machine.cpus_dropped, CPU_MAX);
     }

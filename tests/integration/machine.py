@@ -35,7 +35,8 @@ class Machine:
     """One boot of Mote. Use as a context manager, or start() and close()."""
 
     def __init__(self, workdir, backend="svm", cmdline="console=com1 on-idle=exit:vm", modules=(), cpus=1, memory=512,
-                 cpu=None, elf=ELF, extra=(), media="cdrom", vga="none", grub=(), exit_device=True):
+                 cpu=None, elf=ELF, extra=(), media="cdrom", vga="none", grub=(), files=(),
+                 exit_device=True):
         self.workdir = pathlib.Path(workdir)
         self.backend = backend
         self.cmdline = cmdline
@@ -49,6 +50,7 @@ class Machine:
         self.vga = vga  # QEMU: the graphics card
         self.exit_device = exit_device  # QEMU: it ends with the verdict at once
         self.grub = grub  # commands for GRUB before it boots Mote
+        self.files = [str(path) for path in files]  # more files for /boot
         self.output = b""
         self.process = None
         self.master = None
@@ -84,7 +86,7 @@ class Machine:
 
     def _build_iso(self):
         lines = [f"multiboot2 /boot/mote.elf {self.cmdline}"]
-        files = []
+        files = list(self.files)
         for number, (path, args) in enumerate(self.modules):
             name = f"m{number}-{pathlib.Path(path).name}"
             staged = self.workdir / name

@@ -26,7 +26,7 @@ def test_linux_shell_and_poweroff(machine, linux, backend):
     assert m.events("linux", "freed")[0]["leaked-frames"] == "0"
 
 
-@pytest.mark.backends("svm", "bochs-vmx")
+@pytest.mark.backends("svm", "bochs-vmx", "bochs-svm")
 def test_linux_reboot(machine, linux, backend):
     m = shell(machine, linux, backend)
     m.send("reboot -f\n")

@@ -1,7 +1,11 @@
 """What the README says works as written: its guest, its module lines, its commands' names, the keys of the console."""
 
+import os
+import pty
 import re
+import select
 import subprocess
+import time
 
 import pytest
 
@@ -64,6 +68,68 @@ def test_keys_of_the_demo(machine, linux, guest, backend):
     m.wait_for(r"^tick +running", timeout=30)
     m.send("\x1dq")
     assert m.finish(timeout=60) == 0
+
+
+def typed(command, patterns, keys):
+    """Run a command in a terminal, wait for each pattern in turn, then press the keys; what it showed, and its status."""
+    master, slave = pty.openpty()
+    process = subprocess.Popen(command, shell=True, cwd=ROOT, stdin=slave, stdout=slave, stderr=slave, start_new_session=True)
+    os.close(slave)
+    shown, deadline = "", time.monotonic() + 900
+    try:
+        while process.poll() is None:
+            assert time.monotonic() < deadline, f"no {patterns[:1] or 'end'} in:\n{shown}"
+            if not select.select([master], [], [], 1)[0]:
+                continue
+            try:
+                shown += os.read(master, 65536).decode(errors="replace").replace("\r", "")
+            except OSError:  # the last of those who held the terminal's other end is gone
+                break
+            while patterns and re.search(patterns[0], shown, re.MULTILINE):
+                patterns = patterns[1:]
+                if not patterns:
+                    os.write(master, keys)
+        assert not patterns, f"no {patterns[0]} in:\n{shown}"
+        return shown, process.wait(timeout=120)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, 9)
+        os.close(master)
+
+
+def test_make_run(linux, hello):
+    """The README's make run VM=... and make run-vmx: the lines that it promises, the guest's own, and how to leave."""
+    line = re.search(r"`(make run VM=.*)` runs it", README).group(1).replace("hello.bin", str(hello), 1)
+    lines = [re.escape(line).replace(r"6\.1\.0\-56", r"[0-9.-]+").replace("223764", r"\d+") for line in block("text").splitlines()]
+    wanted = [rf"^{line}" for line in lines if not line.startswith("MOTE")]
+    shown, status = typed(line, [r"^== leave with Ctrl-\] q", r"^\[t1\] hello$", *wanted], b"\x1dq")
+    assert status == 0 and re.search(r"^MOTE: verdict=\w+ code=0$", shown, re.MULTILINE), shown
+    for promised in (line for line in lines if line.startswith("MOTE")):
+        assert re.search(rf"^{promised}$", shown, re.MULTILINE), promised
+
+    # The same demo in Bochs, where the small guest is there long before Linux is. (One test: both write the demo's ISO.)
+    shown, status = typed("make run-vmx", [r"^\[tick\] tick: a 512-byte real-mode guest is alive, line 0$"], b"\x1dq")
+    assert status == 0 and re.search(r"^MOTE: backend=vmx vendor=GenuineIntel ", shown, re.MULTILINE), shown
+    assert re.search(r"^MOTE: verdict=\w+ code=0$", shown, re.MULTILINE), shown
+
+
+def test_make_run_without_the_right_to_install(tmp_path):
+    """As nobody, on a machine that has no package: the one line that installs them, and no more."""
+    (tmp_path / "info").mkdir()
+    (tmp_path / "updates").mkdir()
+    (tmp_path / "status").touch()
+    tmp_path.chmod(0o755)
+    for folder in list(tmp_path.parents)[:2]:
+        folder.chmod(0o755)
+    if os.getuid() != 0:
+        pytest.skip("root alone can become nobody, who has no sudo")
+    command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "tests/tools/deps.sh"]
+    run = subprocess.run(command, cwd=ROOT, env={**os.environ, "DPKG_ADMINDIR": str(tmp_path)}, capture_output=True, text=True,
+                         check=False)
+    assert run.returncode == 1
+    assert re.fullmatch(r"Mote needs some Debian packages\. As root, run this line, then try again:\n"
+                        r"  apt-get update && apt-get install -y --no-install-recommends [a-z0-9 -]* qemu-system-x86 [a-z0-9 -]*\n",
+                        run.stdout), run.stdout
 
 
 def test_targets_exist():
