@@ -126,6 +126,7 @@ static struct vm_config *add_vm(struct config_parser *p, const char *line, const
     vm->vcpus = 1;
     vm->share = 100;
     vm->copies = 1;
+    vm->uarts.count = 1;
     cpuset_fill(&vm->pin);
     bool named = wanted_name(line, name);
     if (!named) {
@@ -310,7 +311,7 @@ void config_parse(const char *cmdline, const struct config_source *modules, u32 
 
     memset(out, 0, sizeof(*out));
     out->log_level = LOG_INFO;
-    out->consoles[0] = (struct config_console){.port = CONFIG_CONSOLE_PORT, .baud = CONFIG_CONSOLE_BAUD};
+    out->consoles[0] = (struct config_console){.port = uart_port(0), .baud = CONFIG_CONSOLE_BAUD};
     out->console_count = 1;
     out->on_idle = ON_IDLE_HALT;
     out->strict = true;

@@ -2,6 +2,7 @@
 #pragma once
 #include "kernel/lib/cpuset.h"
 #include "kernel/lib/types.h"
+#include "vm/uart_ports.h"
 
 #define VM_NAME_MAX 32U
 #define VM_CMDLINE_MAX 2048U
@@ -30,6 +31,12 @@ struct vm_module {
     const char *cmdline; /* what followed " -- ", inside the module's own string; "" when absent */
 };
 
+/* Its serial ports, the console's first. */
+struct vm_uarts {
+    u8 number[UART_PORTS]; /* com1 is 0 */
+    u32 count;
+};
+
 struct vm_config {
     char name[VM_NAME_MAX];
     u64 mem_bytes;    /* default 128 MiB */
@@ -45,6 +52,7 @@ struct vm_config {
     u64 watchdog_ns;  /* 0 = none */
     struct vm_policy on_exit;  /* by itself: END_MACHINE powers off */
     struct vm_policy on_crash; /* END_MACHINE halts */
+    struct vm_uarts uarts;     /* default com1 */
     bool require;
     bool manual;      /* not started at boot */
     bool trace;       /* exits are recorded from the start */
@@ -84,6 +92,21 @@ struct mote_config {
     u32 vm_count;
     u32 errors;
 };
+
+/* The consoles that the VMs have in all. */
+static inline u32 config_count_consoles(const struct mote_config *config)
+{
+    u32 count = 0;
+
+    for (u32 i = 0; i < config->vm_count; i++) {
+        count += MAX(config->vms[i].uarts.count, 1U);
+    }
+    return count;
+}
+
+/* The keys of a VM, or of Mote, and their effective values, as "key=value key=value ...", cut at size. Pure. */
+void config_show_vm(const struct vm_config *vm, char *text, size_t size);
+void config_show_mote(const struct mote_config *config, char *text, size_t size);
 
 /* One complaint: which module (-1: the hypervisor line), which VM ("" unknown), which key, and why, with a hint. */
 typedef void (*config_report)(void *ctx, int module, const char *vm, const char *key, const char *why);

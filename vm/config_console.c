@@ -21,13 +21,12 @@ static bool refuse(const struct list *list, const char *item, const char *wanted
 /* The port of "com1".."com4" or "uart:ADDR". */
 static bool parse_port(const char *item, u16 *port)
 {
-    static const char *const names[] = {"com1", "com2", "com3", "com4"};
-    static const u16 ports[] = {CONFIG_CONSOLE_PORT, 0x2F8, 0x3E8, 0x2E8};
+    static const char *const names[] = UART_NAMES;
     u32 found = config_choose(item, names, ARRAY_SIZE(names));
     u64 address;
 
     if (found < ARRAY_SIZE(names)) {
-        *port = ports[found];
+        *port = uart_port(found);
         return true;
     }
     if (strncmp(item, "uart:", 5) != 0 || !config_parse_number(item + 5, &address) || address > PORT_MAX) {

@@ -83,9 +83,9 @@ struct config_setting {
 bool config_refuse_value(const struct config_setting *setting, const char *wanted);
 
 /* A setter of a file of its own: struct config_key.set. The default of console is COM1 at the highest rate. */
-#define CONFIG_CONSOLE_PORT 0x3F8U
 #define CONFIG_CONSOLE_BAUD 115200U
 bool config_set_console(const struct config_setting *setting);
+bool config_set_uart(const struct config_setting *setting);
 
 struct config_key {
     const char *name;

@@ -40,7 +40,7 @@ static void start_console(void)
         }
     }
     console_set_escape(config->escape);
-    console_set_prefix(config->vm_count > 1);
+    console_set_prefix(config_count_consoles(config) > 1);
 }
 
 static void start_screen(const struct boot_info *info)

@@ -3,6 +3,8 @@
 #include "kernel/lib/fmt.h"
 #include "mm/physmap.h"
 
+#define SHOWN_MAX 512U
+
 static struct mote_config config;
 
 static void report(void *ctx, int module, const char *vm, const char *key, const char *why)
@@ -37,15 +39,13 @@ const struct mote_config *setup_config(const struct boot_info *info)
 
 void setup_print(const struct mote_config *cfg)
 {
-    static const char *const types[] = {"auto", "linux", "mb2", "mb1", "elf", "flat"};
-    static const char *const modes[] = {"auto", "real", "prot", "long"};
+    char text[SHOWN_MAX];
 
+    config_show_mote(cfg, text, sizeof(text));
+    log_event("ev=config %s", text);
     for (u32 i = 0; i < cfg->vm_count; i++) {
-        const struct vm_config *vm = &cfg->vms[i];
-        log_event("vm=%s ev=config mem=%lluM vcpus=%u type=%s mode=%s modules=%u timeout-ms=%llu share=%u%% start=%s", vm->name,
-                  (unsigned long long)(vm->mem_bytes / MIB(1)), vm->vcpus, types[vm->type], modes[vm->mode],
-                  vm->module_count, (unsigned long long)(vm->timeout_ns / 1000000), vm->share,
-                  vm->bad ? "no" : vm->manual ? "manual" : "auto");
+        config_show_vm(&cfg->vms[i], text, sizeof(text));
+        log_event("vm=%s ev=config %s", cfg->vms[i].name, text);
     }
     if (cfg->vm_count == 0) {
         log_event("ev=error why=\"no module is a guest: add a line such as: module2 /boot/vmlinuz kernel vm=linux\"");

@@ -1,7 +1,7 @@
 /* The configuration parser on arbitrary lines, separated by newlines; the first is the hypervisor's; a module
  * with the role config holds all of them. */
 /* units: vm/config.c vm/config_keys.c vm/config_console.c vm/config_value.c kernel/lib/fmt.c */
-/* units: vm/config_copies.c vm/config_text.c vm/config_apply.c */
+/* units: vm/config_copies.c vm/config_text.c vm/config_apply.c vm/config_uart.c vm/config_show.c */
 #include "tests/unit/host.h"
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +27,8 @@ static void check_vm(const struct vm_config *vm, u32 lines)
         vm->module_count == 0 || cpuset_empty(&vm->pin)) {
         abort();
     }
+    char shown[512];
+    config_show_vm(vm, shown, sizeof(shown));
     for (u32 i = 0; i < vm->module_count; i++) {
         if (vm->modules[i].boot_module >= lines || strlen(vm->modules[i].cmdline) >= VM_CMDLINE_MAX) {
             abort();

@@ -128,6 +128,27 @@ static void test_fadt(u64 fadt)
     check((u32_at(fadt + 109) & 4) != 0 && u32_at(VGA_PAGE) == ~0U, "no-vga", "boot-arch=0x%x", u32_at(fadt + 109) & 0xFFFF);
 }
 
+/* The DSDT's serial ports, by their names and their ports' descriptors, are those that answer. */
+static void test_uarts(u64 dsdt)
+{
+    static const u16 ports[] = {0x3F8, 0x2F8, 0x3E8, 0x2E8};
+    u32 wrong = 0, described = 0;
+
+    for (u32 n = 0; n < ARRAY_SIZE(ports); n++) {
+        const u8 name[] = {'C', 'O', 'M', (u8)('1' + n)}, io[] = {0x47, 1, (u8)ports[n], (u8)(ports[n] >> 8)};
+        u32 names = 0, ios = 0;
+        for (u64 at = dsdt + HEADER; at + 4 <= dsdt + u32_at(dsdt + 4); at++) {
+            names += memcmp((const void *)at, name, sizeof(name)) == 0;
+            ios += memcmp((const void *)at, io, sizeof(io)) == 0;
+        }
+        outb(ports[n] + 7, 0xA5);
+        bool there = inb(ports[n] + 7) == 0xA5;
+        wrong += names != there || ios != there;
+        described += names;
+    }
+    check(wrong == 0, "dsdt-uarts", "described=%u wrong=%u", described, wrong);
+}
+
 static void test_absent(u64 xsdt)
 {
     u32 described = (find_table(xsdt, "HPET") != 0) + (find_table(xsdt, "MCFG") != 0) + (find_table(xsdt, "SRAT") != 0) +
@@ -170,7 +191,9 @@ void guest_main(void)
         return;
     }
     test_madt(find_table(xsdt, "APIC"));
-    test_fadt(find_table(xsdt, "FACP"));
+    u64 fadt = find_table(xsdt, "FACP");
+    test_fadt(fadt);
+    test_uarts(u64_at(fadt + 140));
     check(tables_wrong == 0 && tables_seen != 0, "checksums", "seen=%u wrong=%u", tables_seen, tables_wrong);
     test_absent(xsdt);
     test_memory();

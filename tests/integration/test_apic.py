@@ -42,14 +42,15 @@ def test_abuse(machine, guest, backend):
 
 
 TABLES = {"rsdp", "madt-cpus", "madt-chips", "madt-overrides", "fadt-pm-timer", "fadt-reset-and-sci", "no-vga", "checksums", "absent",
-          "memory-end"}
+          "memory-end", "dsdt-uarts"}
 
 
 def test_tables(machine, guest, backend):
     """ACPI describes what is there, to VMs of different sizes."""
+    uarts = {"one": "", "four": "uart=com1,com4,com3", "many": "uart=com1,com2"}
     sizes = {"one": (1, 24), "four": (4, 32), "many": (32, 48)}
     m = machine(backend=backend, cpus=2, modules=[
-        (guest("tables"), f"kernel vm={name} vcpus={cpus} type=flat mode=long load=0x100000 mem={mib}M")
+        (guest("tables"), f"kernel vm={name} vcpus={cpus} type=flat mode=long load=0x100000 mem={mib}M {uarts[name]}")
         for name, (cpus, mib) in sizes.items()])
     assert m.finish(timeout=150) == 0
     for name, (cpus, mib) in sizes.items():

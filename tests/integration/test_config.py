@@ -18,6 +18,8 @@ WRONG = {
     "later": ("net=lan0", "not in this version"),
     "time": ("timeout=10", "not a time such as 10s or 500ms"),
     "scope": ("log=debug", "belongs on the hypervisor line"),
+    "serial": ("uart=com5", "bad value 'com5': a list of com1 com2 com3 com4, or none; did you mean com1?"),
+    "watch": ("watchdog=2", "bad value '2': not a time such as 10s or 500ms"),
     "where": ("pin=200", "pin"),
 }
 

@@ -1,6 +1,6 @@
 /* The configuration language: every key, every complaint. */
 /* units: vm/config.c vm/config_keys.c vm/config_console.c vm/config_value.c kernel/lib/fmt.c */
-/* units: vm/config_copies.c vm/config_text.c vm/config_apply.c */
+/* units: vm/config_copies.c vm/config_text.c vm/config_apply.c vm/config_uart.c vm/config_show.c */
 #include "tests/unit/host.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -79,6 +79,13 @@ static const struct {
     {"", "kernel watchdog=2", "0|vm0|watchdog|bad value '2': not a time such as 10s or 500ms"},
     {"", "kernel watchdog=700000s", "0|vm0|watchdog|700000s is out of range 1ms..604800s"},
     {"", "kernel watchdgo=2s", "0|vm0|watchdgo|unknown key, did you mean watchdog?"},
+    {"", "kernel uart=com5", "0|vm0|uart|bad value 'com5': a list of com1 com2 com3 com4, or none; did you mean com1?"},
+    {"", "kernel uart=con4", "0|vm0|uart|bad value 'con4': a list of com1 com2 com3 com4, or none; did you mean com4?"},
+    {"", "kernel uart=", "0|vm0|uart|bad value '': a list of"},
+    {"", "kernel uart=com1,", "0|vm0|uart|bad value '': a list of"},
+    {"", "kernel uart=com1,none", "0|vm0|uart|bad value 'none': a list of"},
+    {"", "kernel uart=com2,com1,com2", "0|vm0|uart|com2 is named twice"},
+    {"", "kernel uart=com11111111111111111111111111111", "0|vm0|uart|bad value 'com111111111111': a list of"},
     {"", "kernel copies=0", "0|vm0|copies|bad value '0': not a number of VMs 1..64"},
     {"", "kernel copies=65", "0|vm0|copies|bad value '65': not a number of VMs 1..64"},
     {"", "kernel copies=two", "0|vm0|copies|bad value 'two': not a number of VMs 1..64"},
@@ -587,6 +594,36 @@ static void test_table_is_complete(void **state)
     }
 }
 
+/* The table that is printed says every key as a user would write it. */
+static void test_show(void **state)
+{
+    char text[512], small[8];
+
+    (void)state;
+    parse_one("", "kernel");
+    config_show_vm(&config.vms[0], text, sizeof(text));
+    assert_string_equal(text, "mem=128M vcpus=1 type=auto mode=auto modules=1 timeout-ms=0 share=100% start=auto pin=all load=auto entry=auto "
+                              "require=off copies=1 on-exit=stop on-crash=report watchdog-ms=0 uart=com1 trace=none");
+    config_show_mote(&config, text, sizeof(text));
+    assert_string_equal(text, "console=uart:0x3f8,115200 log=info on-idle=halt strict=on focus=first escape=^] cpus=all selftest=off");
+    parse_one("console=com2,9600,fb log=debug on-idle=exit:7 strict=off focus=a escape=none cpus=3 selftest=on",
+              "kernel vm=a mem=8M vcpus=2 type=flat mode=long timeout=3s share=50% start=manual pin=0,2-3,255 load=1M entry=0x100008 "
+              "require=1 copies=1 on-exit=restart:4 on-crash=halt watchdog=1500ms uart=com3,com1 trace=exits");
+    assert_int_equal(complaint_count, 0);
+    config_show_vm(&config.vms[0], text, sizeof(text));
+    assert_string_equal(text, "mem=8M vcpus=2 type=flat mode=long modules=1 timeout-ms=3000 share=50% start=manual pin=0,2-3,255 load=0x100000 "
+                              "entry=0x100008 require=on copies=1 on-exit=restart:4 on-crash=halt watchdog-ms=1500 uart=com3,com1 trace=exits");
+    config_show_mote(&config, text, sizeof(text));
+    assert_string_equal(text, "console=uart:0x2f8,9600,fb log=debug on-idle=exit:7 strict=off focus=a escape=none cpus=3 selftest=on");
+    config_show_vm(&config.vms[0], small, sizeof(small));
+    assert_string_equal(small, "mem=8M ");
+    parse_one("console=none on-idle=exit:vm", "kernel uart=none on-crash=restart");
+    config_show_vm(&config.vms[0], text, sizeof(text));
+    assert_non_null(strstr(text, " on-crash=restart watchdog-ms=0 uart=none "));
+    config_show_mote(&config, text, sizeof(text));
+    assert_non_null(strstr(text, "console=none log=info on-idle=exit:vm "));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -599,6 +636,7 @@ int main(void)
         cmocka_unit_test(test_strict_off_only_warns),
         cmocka_unit_test(test_text_module),
         cmocka_unit_test(test_text_errors),
+        cmocka_unit_test(test_show),
         cmocka_unit_test(test_grub_quotes),
         cmocka_unit_test(test_roles_and_paths),
         cmocka_unit_test(test_firmware),

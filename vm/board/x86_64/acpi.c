@@ -213,16 +213,21 @@ static int write_rsdp_and_xsdt(struct gmem *mem, u64 base)
     return rc != 0 ? rc : gmem_load(mem, GPA(base + XSDT_AT), &xsdt, sizeof(xsdt));
 }
 
-static int write_dsdt(struct gmem *mem, u64 base)
+static int write_dsdt(struct gmem *mem, u64 base, const struct vm_uarts *uarts)
 {
+    size_t length = sizeof(struct sdt_header) + ACPI_DSDT_SIZE + uarts->count * ACPI_DSDT_UART_SIZE;
     struct PACKED {
         struct sdt_header header;
         u8 body[ACPI_DSDT_SIZE];
-    } dsdt = {.header = header("DSDT", sizeof(dsdt), 2)};
+        u8 uarts[UART_PORTS][ACPI_DSDT_UART_SIZE];
+    } dsdt = {.header = header("DSDT", length, 2)};
 
     memcpy(dsdt.body, acpi_dsdt, sizeof(acpi_dsdt));
-    dsdt.header.checksum = checksum(&dsdt, sizeof(dsdt));
-    return gmem_load(mem, GPA(base + DSDT_AT), &dsdt, sizeof(dsdt));
+    for (u32 i = 0; i < uarts->count; i++) {
+        memcpy(dsdt.uarts[i], acpi_dsdt_uart[uarts->number[i]], ACPI_DSDT_UART_SIZE);
+    }
+    dsdt.header.checksum = checksum(&dsdt, length);
+    return gmem_load(mem, GPA(base + DSDT_AT), &dsdt, length);
 }
 
 static struct madt_fixed build_madt_fixed(size_t length)
@@ -250,7 +255,7 @@ static int write_madt(struct gmem *mem, u64 base, u32 cpus)
     return gmem_load(mem, GPA(base + MADT_AT), &madt, length);
 }
 
-int acpi_build(struct gmem *mem, u64 base, u32 cpus)
+int acpi_build(struct gmem *mem, u64 base, const struct vm_config *config)
 {
     struct fadt fadt = build_fadt(base);
     struct facs facs = {.length = sizeof(facs)};
@@ -264,7 +269,7 @@ int acpi_build(struct gmem *mem, u64 base, u32 cpus)
         rc = gmem_load(mem, GPA(base + FACS_AT), &facs, sizeof(facs));
     }
     if (rc == 0) {
-        rc = write_madt(mem, base, cpus);
+        rc = write_madt(mem, base, config->vcpus);
     }
-    return rc != 0 ? rc : write_dsdt(mem, base);
+    return rc != 0 ? rc : write_dsdt(mem, base, &config->uarts);
 }

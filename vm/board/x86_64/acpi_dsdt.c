@@ -42,8 +42,16 @@
         DEVICE_LONG('P', 'C', 'I', '0', EISA_ID(0x0A, 0x03), \
                     RESOURCES_LONG(BUSES(0, 255), IO(0xCF8, 8), PORTS(0, 0xCF7), PORTS(0xD00, 0xFFFF), \
                                    MEMORY(PCI_HOLE_START, PCI_HOLE_LAST))), \
-        DEVICE('R', 'T', 'C', '_', EISA_ID(0x0B, 0x00), RESOURCES(IO(0x70, 2), IRQ(8))), \
-        DEVICE('C', 'O', 'M', '1', EISA_ID(0x05, 0x01), RESOURCES(IO(0x3F8, 8), IRQ(4))))
+        DEVICE('R', 'T', 'C', '_', EISA_ID(0x0B, 0x00), RESOURCES(IO(0x70, 2), IRQ(8))))
+
+#define UART(number, port, irq) \
+    SCOPE_SB(DEVICE('C', 'O', 'M', '0' + (number), EISA_ID(0x05, 0x01), NAME('_', 'U', 'I', 'D'), SMALL(number), \
+                    RESOURCES(IO(port, 8), IRQ(irq))))
 
 _Static_assert(SIZE(TERMS) == ACPI_DSDT_SIZE, "no byte behind the last term");
 const u8 acpi_dsdt[ACPI_DSDT_SIZE] = {TERMS};
+
+_Static_assert(SIZE(UART(4, 0x2E8, 3)) == ACPI_DSDT_UART_SIZE, "no byte behind the term");
+const u8 acpi_dsdt_uart[UART_PORTS][ACPI_DSDT_UART_SIZE] = {
+    {UART(1, 0x3F8, 4)}, {UART(2, 0x2F8, 3)}, {UART(3, 0x3E8, 4)}, {UART(4, 0x2E8, 3)},
+};

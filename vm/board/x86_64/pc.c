@@ -6,8 +6,8 @@
 #include "vm/board/x86_64/acpi.h"
 #include "vm/board/x86_64/irqchip.h"
 #include "vm/board/x86_64/kvm_calls.h"
+#include "vm/board/x86_64/pc_uarts.h"
 #include "vm/dev/scratch.h"
-#include "vm/dev/uart16550.h"
 #include "vm/dev/x86_64/acpipm.h"
 #include "vm/dev/x86_64/pciconf.h"
 #include "vm/dev/x86_64/pit.h"
@@ -16,8 +16,6 @@
 #include "vm/load/load.h"
 
 #define IRQ_PIT 0U
-#define IRQ_COM1 4U
-#define COM1_PORT 0x3F8U
 #define FIRMWARE_DEBUG_PORT 0x402U /* where the firmware of virtual PCs prints; it expects the other debug port's answer */
 #define VGA_HOLE_START 0xA0000ULL
 #define VGA_HOLE_END 0xC0000ULL
@@ -28,7 +26,7 @@ struct pc {
     struct pc_irqchip irqchip;
     struct vpit pit;
     struct vrtc rtc;
-    struct vuart uart;
+    struct pc_uarts uarts;
     struct reset_ports reset;
     struct pciconf pci;
     struct acpipm pm;
@@ -36,30 +34,6 @@ struct pc {
 };
 
 /* --- what devices ask of the VM ------------------------------------------------------------------------------------------ */
-
-static void transmit(void *ctx, u8 byte)
-{
-    struct vm *vm = ctx;
-
-    console_put(&vm->console, byte);
-}
-
-static void receive(struct console_port *port, u8 byte)
-{
-    vuart_receive(port->arg, byte);
-}
-
-static void writable(struct console_port *port)
-{
-    vuart_writable(port->arg);
-}
-
-static bool ready(void *ctx)
-{
-    struct vm *vm = ctx;
-
-    return console_ready(&vm->console);
-}
 
 static void power_off(void *ctx)
 {
@@ -88,7 +62,7 @@ static void debug_port(void *device, u64 offset, u8 size, bool write, u64 *value
     (void)offset;
     (void)size;
     if (write) {
-        transmit(device, (u8)*value);
+        console_put(&((struct vm *)device)->console, (u8)*value);
     } else {
         *value = MOTE_PORT_DEBUG;
     }
@@ -99,7 +73,6 @@ static void debug_port(void *device, u64 offset, u8 size, bool write, u64 *value
 static void init_devices(struct vm *vm, struct pc *pc)
 {
     struct irqline vpit_pin = pc_irqchip_isa(&pc->irqchip, IRQ_PIT);
-    struct irqline uart_pin = pc_irqchip_isa(&pc->irqchip, IRQ_COM1);
     struct irqline keyboard_pin = pc_irqchip_isa(&pc->irqchip, KBC_IRQ);
     struct irqline rtc_pin = pc_irqchip_isa(&pc->irqchip, RTC_IRQ);
     struct irqline sci_pin = pc_irqchip_isa(&pc->irqchip, ACPIPM_SCI);
@@ -107,8 +80,6 @@ static void init_devices(struct vm *vm, struct pc *pc)
 
     vpit_init(&pc->pit, &vpit_pin);
     vrtc_init(&pc->rtc, &rtc_pin, low, vm->config->mem_bytes - low);
-    vuart_init(&pc->uart, &uart_pin, transmit, vm);
-    pc->uart.ready = ready;
     reset_ports_init(&pc->reset, &keyboard_pin, reset, vm);
     pciconf_init(&pc->pci, reset_control_port, &pc->reset);
     acpipm_init(&pc->pm, &sci_pin, power_off, vm);
@@ -131,7 +102,7 @@ static int claim_ports(struct vm *vm, struct pc *pc)
 {
     int results[] = {
         pc_irqchip_attach(&pc->irqchip, vm), vpit_attach(&pc->pit, &vm->pio),
-        vrtc_attach(&pc->rtc, &vm->pio),     vuart_attach(&pc->uart, &vm->pio, COM1_PORT),
+        vrtc_attach(&pc->rtc, &vm->pio),     pc_uarts_attach(&pc->uarts, vm, &pc->irqchip),
         reset_ports_attach(&pc->reset, &vm->pio), pciconf_attach(&pc->pci, &vm->pio),
         acpipm_attach(&pc->pm, &vm->pio),   claim_vm_ports(vm),
     };
@@ -148,7 +119,7 @@ static void stop(struct vm *vm)
 {
     struct pc *pc = vm->board;
 
-    console_close(&vm->console);
+    pc_uarts_stop(&pc->uarts, vm);
     vpit_stop(&pc->pit);
     vrtc_stop(&pc->rtc);
     pc_irqchip_stop(&pc->irqchip);
@@ -177,7 +148,10 @@ static bool hypercall(struct vm *vm, struct vcpu *v, struct vcpu_exit *exit)
 
 static void destroy(struct vm *vm)
 {
-    heap_free(vm->board);
+    struct pc *pc = vm->board;
+
+    pc_uarts_destroy(&pc->uarts);
+    heap_free(pc);
     vm->board = NULL;
 }
 
@@ -194,10 +168,6 @@ int board_attach(struct vm *vm, const struct irqchip_ops **chip_ops, void **chip
     init_devices(vm, pc);
     vm->board = pc;
     vm->board_ops = &pc_ops;
-    vm->console.receive = receive;
-    vm->console.writable = writable;
-    vm->console.arg = &pc->uart;
-    console_open(&vm->console);
     *chip_ops = &pc_irqchip_ops;
     *chip = &pc->irqchip;
     int rc = claim_ports(vm, pc);
@@ -232,5 +202,5 @@ int board_add_memory(struct vm *vm)
 /* Firmware describes the machine to its guests itself. */
 int board_describe(struct vm *vm)
 {
-    return vm_config_firmware(vm->config) ? 0 : acpi_build(&vm->mem, LOAD_ACPI_BASE, vm->config->vcpus);
+    return vm_config_firmware(vm->config) ? 0 : acpi_build(&vm->mem, LOAD_ACPI_BASE, vm->config);
 }

@@ -5,7 +5,6 @@
 #define BDA_BASE 0x400ULL
 #define BDA_EQUIPMENT_FPU BIT32(1)
 #define BDA_EQUIPMENT_SERIAL GENMASK(11, 9) /* number of ports */
-#define COM1_PORT 0x3F8U
 #define PARAGRAPH_SHIFT 4U
 #define EBDA_KIB 1U
 
@@ -21,16 +20,19 @@ _Static_assert(offsetof(struct bios_data, base_memory_kib) == 0x13, "BIOS data a
 
 int load_prepare(const struct load_request *rq)
 {
+    const struct vm_uarts *uarts = &rq->config->uarts;
     struct load_map_entry map[8];
     const u8 ebda = EBDA_KIB;
 
     (void)load_memory_map(rq->ram_size, map);
     struct bios_data data = {
-        .serial_ports = {COM1_PORT},
         .ebda_segment = (u16)(map[0].len >> PARAGRAPH_SHIFT),
-        .equipment = (u16)(BDA_EQUIPMENT_FPU | FIELD_PREP(BDA_EQUIPMENT_SERIAL, 1)),
+        .equipment = (u16)(BDA_EQUIPMENT_FPU | FIELD_PREP(BDA_EQUIPMENT_SERIAL, uarts->count)),
         .base_memory_kib = (u16)(map[0].len >> 10),
     };
+    for (u32 i = 0; i < uarts->count; i++) {
+        data.serial_ports[i] = uart_port(uarts->number[i]);
+    }
     int error = load_copy(rq, BDA_BASE, &data, sizeof(data));
     return error != 0 ? error : load_copy(rq, map[0].len, &ebda, sizeof(ebda));
 }
