@@ -15,6 +15,9 @@
 #define FXSAVE_BYTES 512U
 #define FXSAVE_FCW 0U     /* offsets: SDM Vol. 1 table 10-2 */
 #define FXSAVE_MXCSR 24U
+#define FXSAVE_ST0 32U
+#define FXSAVE_XMM0 160U
+#define XSAVE_BV 512U
 #define FCW_INIT 0x37FU
 #define MXCSR_INIT 0x1F80U
 #define LEAF_XSAVE 0xDU
@@ -97,6 +100,27 @@ static void fpu_load(const struct vcpu_arch *a)
     xsetbv(0, a->xcr0);
 }
 
+static bool all_zero(const u64 *from, const u64 *to)
+{
+    while (from < to && *from == 0) {
+        from++;
+    }
+    return from == to;
+}
+
+/* Say in XSTATE_BV that the x87 is as FNINIT leaves it, when it is: XRSTOR then writes its initial state by itself. Some CPUs
+ * do so of their own accord. QEMU does not, and its XRSTOR of an x87 state races with VMRUN on CPU 0: it reads that CPU's
+ * hflags2, and writes them back, from whatever CPU it runs on. */
+static void note_initial_x87(u8 *area)
+{
+    const u64 *words = (const u64 *)(void *)area;
+
+    if (words[0] == FCW_INIT && all_zero(words + 1, words + FXSAVE_MXCSR / 8) &&
+        all_zero(words + FXSAVE_ST0 / 8, words + FXSAVE_XMM0 / 8)) {
+        *(u64 *)(void *)(area + XSAVE_BV) &= ~(u64)XCR0_X87;
+    }
+}
+
 static void fpu_unload(struct vcpu_arch *a)
 {
     u32 low = (u32)host.components, high = (u32)(host.components >> 32);
@@ -108,6 +132,7 @@ static void fpu_unload(struct vcpu_arch *a)
     a->xcr0 = xgetbv(0); /* the guest may have written it without an exit */
     xsetbv(0, host.components);
     __asm__ volatile("xsave64 (%0)" ::"r"(a->fpu), "a"(low), "d"(high) : "memory");
+    note_initial_x87(a->fpu);
     xsetbv(0, XCR0_X87);
 }
 
