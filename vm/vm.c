@@ -226,8 +226,7 @@ void vm_report_end(struct vm *vm)
         log_event("vm=%s ev=crash reason=%s vcpu=%u rip=0x%llx exits=%llu%s%s", vm->config->name, ends[vm->end].text,
                   vm->end_vcpu, (unsigned long long)vcpu_pc(&vm->vcpus[vm->end_vcpu]),
                   (unsigned long long)total_exits(vm), separator, vm->why);
-        vcpu_dump(&vm->vcpus[vm->end_vcpu], vm->config->name);
-        vcpu_autopsy(&vm->vcpus[vm->end_vcpu], vm->config->name, deaths[vm->end]);
+        vm_autopsy(vm, deaths[vm->end]);
     } else {
         log_event("vm=%s ev=exit reason=%s code=%u exits=%llu%s%s", vm->config->name, ends[vm->end].text, vm->end_code,
                   (unsigned long long)total_exits(vm), separator, vm->why);

@@ -82,6 +82,8 @@ struct vm {
     enum vm_state state;
     const struct vm_config *config;
     const char *type; /* the loader's name */
+    struct image image; /* the kernel's module, for the names in it */
+    bool (*find_symbol)(const struct image *image, u64 address, struct vm_symbol *out); /* NULL: the image has no names */
     bool selftest; /* devices and calls that exist for tests */
     struct gmem mem;
     struct bus pio;
@@ -143,7 +145,8 @@ void vm_cpu_start(struct vm *vm, u32 cpu, const struct vcpu_entry *entry);
 /* Did an ended VM crash, as opposed to having ended by itself or on request? */
 bool vm_crashed(const struct vm *vm);
 
-/* Print the one event line that says how the VM ended; for a crash, the registers of the vCPU that caused it follow. */
+/* Print the one event line that says how the VM ended; for a crash, the registers of its vCPUs follow, and why it died as far as
+ * that can be told: autopsy.c. */
 void vm_report_end(struct vm *vm);
 
 /* The verdict of an ended VM: 0 passed, else the code that the machine's exit status shows. */
@@ -176,6 +179,9 @@ void vm_watchdog_pause(struct vm *vm);
 void vm_watchdog_resume(struct vm *vm);
 /* The guest is alive. Returns the period in milliseconds, 0: there is no watchdog. Any CPU of the VM. */
 u64 vm_watchdog_kick(struct vm *vm);
+
+/* The report on a crashed VM (autopsy.c). */
+void vm_autopsy(struct vm *vm, enum vcpu_death death);
 
 /* vcpu_config.serve (run.c). */
 bool vm_serve_inside(struct vcpu *v, struct vcpu_exit *exit);

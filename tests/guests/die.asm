@@ -24,6 +24,12 @@ OUTSIDE equ 0x3000000 ; in the page tables, but not memory
     way spin
     way ist
     way ring
+    way data_tables
+    way hole
+    way pausing
+    way wait_on
+    way dead
+    way inner
 
 limit: ; an IDT of one entry
     lidt [limit_idtr]
@@ -144,6 +150,36 @@ ring: ; user mode, whose interrupts find no ring-0 stack in the TSS
     iretq
 user:
     ud2
+
+data_tables: ; of what lies above 512 GiB the tables are in no memory
+    mov rax, cr3
+    mov qword [rax + 8], OUTSIDE | 3
+    mov rbx, 1 << 39
+    mov eax, [rbx]
+    jmp $
+
+inner: ; as above, for code
+    mov rax, cr3
+    mov qword [rax + 8], OUTSIDE | 3
+    mov rbx, 1 << 39
+    jmp rbx
+
+hole: ; where a PC has its screen
+    mov eax, 0xA0000
+    jmp rax
+
+pausing:
+    pause
+    jmp pausing
+
+wait_on:
+    sti
+    hlt
+    jmp wait_on
+
+dead: ; with a watchdog this is no end by itself
+    hlt
+    jmp $
 
 align 16
 idt: times 32 * 16 db 0

@@ -87,7 +87,7 @@ int gmem_zero(struct gmem *mem, gpa_t gpa, u64 len)
 }
 
 /* New memory and an empty configuration. The dirt shows what a loader forgets to write. */
-static void fake_vm(u64 bytes)
+static UNUSED void fake_vm(u64 bytes)
 {
     free(ram);
     free(rom);

@@ -1,9 +1,10 @@
-/* units: vcpu/x86_64/autopsy.c vcpu/x86_64/autopsy_delivery.c vcpu/x86_64/walk.c vcpu/x86_64/linear.c vcpu/x86_64/decode.c vcpu/x86_64/decode_tables.c kernel/lib/fmt.c tests/unit/emu_guest.c */
+/* units: vcpu/x86_64/autopsy.c vcpu/x86_64/autopsy_delivery.c vcpu/x86_64/autopsy_insn.c vcpu/x86_64/walk.c vcpu/x86_64/linear.c vcpu/x86_64/decode.c vcpu/x86_64/decode_tables.c kernel/lib/fmt.c tests/unit/emu_guest.c */
 /* Sentences about dead guests; whatever their registers and tables hold, the report ends. */
 #include "tests/unit/host.h"
 #include "kernel/x86_64/regs.h"
 #include "tests/unit/emu_guest.h"
 #include "vcpu/x86_64/autopsy.h"
+#include "vcpu/x86_64/decode.h"
 #include <string.h>
 
 #define ALL (PTE_P | PTE_RW | PTE_US)
@@ -134,6 +135,37 @@ static void other_deaths(void **state)
     says(VCPU_DEATH_TIMEOUT, "it waited in HLT with interrupts off");
 }
 
+static void insn_is(const char *code, size_t len, const char *want)
+{
+    char text[AUTOPSY_INSN_MAX];
+    struct x86_insn in;
+
+    assert_int_equal(x86_decode((const u8 *)code, len, 64, &in), 0);
+    autopsy_name_insn(&guest.v.arch, &in, text);
+    assert_string_equal(text, want);
+}
+
+static void instructions_have_names(void **state)
+{
+    (void)state;
+    guest.v.arch.rip = 0x8000;
+    guest.v.arch.gpr[X86_RBX] = 0x1000;
+    guest.v.arch.gpr[X86_RCX] = 2;
+    guest.v.arch.seg[X86_GS].base = 0x70000;
+    insn_is("\x0F\x0B", 2, " op=\"ud2\"");
+    insn_is("\x8B\x44\x8B\x10", 4, " op=\"mov\" memory=0x1018");
+    insn_is("\x01\x03", 2, " op=\"add\" memory=0x1000");
+    insn_is("\xF0\x83\x0B\x01", 4, " op=\"lock or\" memory=0x1000");
+    insn_is("\x65\x89\x03", 3, " op=\"mov\" memory=0x71000");
+    insn_is("\x48\x8B\x05\xF9\xFF\xFF\xFF", 7, " op=\"mov\" memory=0x8000");
+    insn_is("\x67\x8B\x43\xFF", 4, " op=\"mov\" memory=0xfff");
+    insn_is("\xF3\xAA", 2, " op=\"rep stos\"");
+    insn_is("\xD9\x03", 2, " op=\"x87\" memory=0x1000");
+    insn_is("\x0F\x01\x13", 3, " op=\"lgdt\" memory=0x1000");
+    insn_is("\x0F\x01\xD9", 3, " op=\"?\"");
+    insn_is("\x41\xF7\xF1", 3, " op=\"div\"");
+}
+
 static u64 noise(void)
 {
     static u64 seed = 88172645463325252ULL;
@@ -175,6 +207,7 @@ int main(void)
         cmocka_unit_test_setup(stacks_of_the_tss, setup),
         cmocka_unit_test_setup(real_mode, setup),
         cmocka_unit_test_setup(other_deaths, setup),
+        cmocka_unit_test_setup(instructions_have_names, setup),
         cmocka_unit_test_setup(noise_is_survived, setup),
     };
 

@@ -209,15 +209,15 @@ static void report_exits(const struct vcpu *v, const char *vm)
 
     for (u32 i = v->history_head - count; i != v->history_head; i++) {
         const struct vcpu_past_exit *past = &v->history[i % VCPU_HISTORY];
-        log_event("vm=%s ev=autopsy exit=%s rip=0x%llx where=0x%llx", vm, vcpu_exit_name((enum vcpu_exit_kind)past->kind),
-                  LLX(past->pc), LLX(place(past)));
+        log_event("vm=%s ev=autopsy vcpu=%u exit=%s rip=0x%llx where=0x%llx", vm, v->config.id,
+                  vcpu_exit_name((enum vcpu_exit_kind)past->kind), LLX(past->pc), LLX(place(past)));
     }
 }
 
 static void report_insn(struct vcpu *v, const char *vm)
 {
     u8 code[X86_INSN_MAX] = {0};
-    char text[2 * X86_INSN_MAX + 1] = "";
+    char text[2 * X86_INSN_MAX + 1] = "", name[AUTOPSY_INSN_MAX] = "";
     struct x86_insn in = {.length = 0};
     size_t have = x86_fetch_insn(v, code);
 
@@ -227,8 +227,11 @@ static void report_insn(struct vcpu *v, const char *vm)
     for (size_t i = 0; i < (in.length != 0 ? in.length : have); i++) {
         (void)fmt_snprintf(text + 2 * i, sizeof(text) - 2 * i, "%02x", code[i]);
     }
-    log_event("vm=%s ev=autopsy insn=%s length=%u bits=%u", vm, text[0] != '\0' ? text : "none", in.length,
-              x86_code_bits(v));
+    if (in.length != 0) {
+        autopsy_name_insn(&v->arch, &in, name);
+    }
+    log_event("vm=%s ev=autopsy vcpu=%u insn=%s length=%u bits=%u%s", vm, v->config.id, text[0] != '\0' ? text : "none", in.length,
+              x86_code_bits(v), name);
 }
 
 static void report_walk(struct vcpu *v, const char *vm, const char *what, u64 va, u32 access)
@@ -244,9 +247,11 @@ static void report_walk(struct vcpu *v, const char *vm, const char *what, u64 va
         len = strnlen(entries, sizeof(entries));
     }
     if (walk.failed) {
-        log_event("vm=%s ev=autopsy walk=%s va=0x%llx entries=%s error=0x%x", vm, what, LLX(va), entries, walk.error);
+        log_event("vm=%s ev=autopsy vcpu=%u walk=%s va=0x%llx entries=%s error=0x%x", vm, v->config.id, what, LLX(va), entries,
+                  walk.error);
     } else {
-        log_event("vm=%s ev=autopsy walk=%s va=0x%llx entries=%s gpa=0x%llx", vm, what, LLX(va), entries, LLX(walk.gpa.v));
+        log_event("vm=%s ev=autopsy vcpu=%u walk=%s va=0x%llx entries=%s gpa=0x%llx", vm, v->config.id, what, LLX(va), entries,
+                  LLX(walk.gpa.v));
     }
 }
 
@@ -264,6 +269,6 @@ void vcpu_autopsy(struct vcpu *v, const char *vm_name, enum vcpu_death death)
     }
     autopsy_sentence(v, death, why);
     if (why[0] != '\0') {
-        log_event("vm=%s ev=autopsy why=\"%s\"", vm_name, why);
+        log_event("vm=%s ev=autopsy vcpu=%u why=\"%s\"", vm_name, v->config.id, why);
     }
 }

@@ -8,6 +8,11 @@
 /* Why the walk failed, as the end of a sentence. text: AUTOPSY_WHY_MAX bytes. */
 void autopsy_walk_cause(const struct x86_walk_report *walk, char *text);
 
+/* The name of a decoded instruction and the address of the memory that it names, as " op=... memory=0x...". */
+#define AUTOPSY_INSN_MAX 64U
+struct x86_insn;
+void autopsy_name_insn(const struct vcpu_arch *a, const struct x86_insn *in, char text[AUTOPSY_INSN_MAX]);
+
 /* Can len bytes (at most a page) at va be accessed? If not, why: "<what> at 0x...: <cause>". */
 bool autopsy_reachable(struct vcpu *v, u64 va, size_t len, u32 access, const char *what, char *why);
 

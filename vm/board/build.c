@@ -35,6 +35,8 @@ static int load(struct vm *vm, const struct image *images, struct vcpu_entry *en
         .why = why,
     };
 
+    vm->image = images[0];
+    vm->find_symbol = load_find_symbol;
     return load_image(&request, entry, &vm->type);
 }
 

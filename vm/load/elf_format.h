@@ -10,7 +10,12 @@
 #define ELF_CLASS_64 2U
 #define ELF_DATA_LSB 1U
 #define ELF_SEGMENT_LOAD 1U
+#define ELF_SECTION_SYMTAB 2U
+#define ELF_SECTION_STRTAB 3U
 #define ELF_SECTION_NOBITS 8U
+#define ELF_SYMBOL_TYPE GENMASK(3, 0) /* of st_info */
+#define ELF_SYMBOL_NOTYPE 0U
+#define ELF_SYMBOL_FUNC 2U
 
 struct elf32_header {
     u8 e_ident[16];
@@ -55,3 +60,18 @@ struct elf64_section {
     u64 sh_addralign, sh_entsize;
 } PACKED;
 _Static_assert(sizeof(struct elf64_section) == 64, "ELF64 section header");
+
+struct elf32_symbol {
+    u32 st_name, st_value, st_size;
+    u8 st_info, st_other;
+    u16 st_shndx;
+} PACKED;
+_Static_assert(sizeof(struct elf32_symbol) == 16, "ELF32 symbol");
+
+struct elf64_symbol {
+    u32 st_name;
+    u8 st_info, st_other;
+    u16 st_shndx;
+    u64 st_value, st_size;
+} PACKED;
+_Static_assert(sizeof(struct elf64_symbol) == 24, "ELF64 symbol");

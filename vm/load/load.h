@@ -51,6 +51,9 @@ MUST_CHECK int load_image(const struct load_request *rq, struct vcpu_entry *entr
 /* Pure: an ELF32 or ELF64 file's PT_LOAD segments by p_paddr. Bounds, overlaps and overflow checked. 0 or -E_* with
  * why. */
 MUST_CHECK int elf_parse(const struct image *image, struct load_plan *plan, char *why);
+/* Pure: the function or label of the file's .symtab that the code at a (virtual) address belongs to. false: the file is no ELF, or
+ * has none. Looks at 2^18 symbols at most. */
+bool load_find_symbol(const struct image *image, u64 address, struct vm_symbol *out);
 /* Check a plan against the VM's RAM and copy it. 0, -E_FAULT (outside the VM's memory), -E_OVERLAP; why filled. */
 MUST_CHECK int load_place(const struct load_request *rq, const struct image *image, const struct load_plan *plan);
 
