@@ -51,7 +51,7 @@ struct console_port {
 
 /* Call before any port is opened: how many VMs there will be, so that prefixing is decided once. */
 void console_set_prefix(bool prefix);
-/* The escape key, a control character 1..31; default 0x1D (Ctrl-]). */
+/* The escape key, a control character 1..31, or 0: none, all input is the guests'; default 0x1D (Ctrl-]). */
 void console_set_escape(u8 key);
 /* The first port opened gets the focus. */
 void console_open(struct console_port *port);

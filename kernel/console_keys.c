@@ -6,14 +6,14 @@
 #define ESCAPE_MAX 31U
 #define CONTROL_TO_LETTER 0x40U
 
-static u8 escape_key = ESCAPE_DEFAULT;
+static u8 escape_key = ESCAPE_DEFAULT; /* 0: there is none */
 static bool escaped; /* the last byte was the escape key; only the input interrupt touches it */
 static void (*quit_handler)(void);
 static void (*monitor_handler)(void);
 
 void console_set_escape(u8 key)
 {
-    if (key >= 1 && key <= ESCAPE_MAX) {
+    if (key <= ESCAPE_MAX) {
         escape_key = key;
     }
 }
@@ -67,7 +67,7 @@ void console_input(u8 byte)
     if (escaped) {
         escaped = false;
         command(byte);
-    } else if (byte == escape_key) {
+    } else if (byte == escape_key && escape_key != 0) {
         escaped = true;
     } else {
         console_send(byte);

@@ -100,7 +100,7 @@ def test_every_cpu(machine, guest, backend, cpus):
     assert "left-out" not in m.text
 
 
-@pytest.mark.backends("svm")
+@pytest.mark.backends("svm", "bochs-vmx")
 def test_cpus_limit_and_pin(machine, guest, backend):
     modules = [(guest("hello"), "kernel vm=t0 type=flat mode=long load=0x100000 mem=8M pin=2"),
                (guest("hello"), "kernel vm=off type=flat mode=long load=0x100000 mem=8M pin=3")]

@@ -64,7 +64,7 @@ def test_no_options_at_all(machine, backend):
     assert [e["type"] for e in m.events(kind="start")] == ["mb1", "mb2"]
 
 
-@pytest.mark.backends("svm")
+@pytest.mark.backends("svm", "bochs-vmx")
 def test_hypervisor_line_wins_and_strict_off_warns(machine, backend):
     m = machine(backend=backend, cmdline=CMDLINE + " strict=0 vm.a.mem=6M",
                 modules=[(BUILD / "guests" / "boot" / "mb1_elf32", "kernel vm=a mem=8M colour=red -- mem=6")])

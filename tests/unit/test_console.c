@@ -339,6 +339,10 @@ static void escape_help_monitor_quit(void **state)
     type("\x1d\x01\x01");
     assert_string_equal(received, "a\x1d" "a\x01");
     console_set_escape(32); /* no control character: ignored */
+    console_set_escape(0); /* none: every byte is the guest's, a zero as well */
+    console_input(0);
+    type("\x1dm\x01");
+    assert_int_equal(monitors, 1);
     console_set_escape(0x1D);
 }
 
