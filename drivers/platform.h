@@ -2,6 +2,7 @@
 #pragma once
 #include "boot/boot_info.h"
 #include "kernel/lib/types.h"
+#include "kernel/serial.h"
 #include "mm/frame.h"
 
 /* End the boot code's own way to the console; then one call for each serial console, output only for now, at an I/O port.
@@ -9,6 +10,11 @@
  * Boot CPU. */
 void platform_console_begin(void);
 MUST_CHECK int platform_console_serial(u16 port, u32 baud);
+
+/* A serial port for a service, at 115200 baud. It listens at once, and what comes before its receive() is set is lost; output waits
+ * in a queue once platform_console_queue() was called. After platform_init(), before that. NULL, and *error: -E_EXIST (in use),
+ * -E_NOENT (no UART answers), -E_NOMEM (too many). Boot CPU. */
+struct serial_port *platform_serial(u16 port, int *error);
 
 /* The loader's framebuffer as a console; see framebuffer_init(). After kmap_init(). Boot CPU. */
 MUST_CHECK int platform_console_screen(const struct boot_info *info);

@@ -159,6 +159,20 @@ static void uart_drain(struct console_device *device)
     }
 }
 
+static void serial_send(struct serial_port *port, const char *bytes, size_t len)
+{
+    console_write_device(&CONTAINER_OF(port, struct uart16550, serial)->console, bytes, len);
+}
+
+/* With data waiting this raises the interrupt. */
+static void serial_go_on(struct serial_port *port)
+{
+    struct uart16550 *uart = CONTAINER_OF(port, struct uart16550, serial);
+
+    uart->turned_away = false;
+    uart->write(uart, REG_IER, IER_RX_AVAILABLE);
+}
+
 static bool present(struct uart16550 *uart)
 {
     if (uart->read(uart, REG_LSR) == LSR_ABSENT) {
@@ -192,21 +206,38 @@ int uart16550_init(struct uart16550 *uart, u32 baud)
     uart->console.drain = uart_drain;
     uart->console.send = uart_send;
     uart->console.room = uart_room;
+    uart->serial.send = serial_send;
+    uart->serial.go_on = serial_go_on;
     return 0;
+}
+
+/* Hand a byte on. A service that does not want another one now gets no interrupt until it does. */
+static bool hand_on(struct uart16550 *uart, u8 byte)
+{
+    if (uart->is_console) {
+        console_input(byte);
+        return true;
+    }
+    if (uart->serial.receive == NULL || uart->serial.receive(uart->serial.arg, byte)) {
+        return true;
+    }
+    uart->turned_away = true;
+    uart->write(uart, REG_IER, 0);
+    return false;
 }
 
 void uart16550_receive(void *arg)
 {
     struct uart16550 *uart = arg;
 
-    for (u32 i = 0; i < RX_BURST; i++) {
+    for (u32 i = 0; i < RX_BURST && !uart->turned_away; i++) {
         u8 status = uart->read(uart, REG_LSR);
         if ((status & LSR_DATA) == 0 || status == LSR_ABSENT) {
             return;
         }
         u8 byte = uart->read(uart, REG_DATA);
-        if ((status & LSR_BREAK) == 0) {
-            console_input(byte);
+        if ((status & LSR_BREAK) == 0 && !hand_on(uart, byte)) {
+            return;
         }
     }
 }

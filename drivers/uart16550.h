@@ -2,6 +2,7 @@
 #pragma once
 #include "kernel/console.h"
 #include "kernel/lib/types.h"
+#include "kernel/serial.h"
 #include "kernel/timer.h"
 
 #define UART16550_CLOCK_HZ 1843200U
@@ -20,9 +21,13 @@ struct uart16550 {
     u64 fifo_ns;        /* what the wire takes for a full FIFO */
     struct timer timer; /* then */
     bool timed;         /* it is armed */
+    bool is_console;    /* console is one; else serial is in use */
+    bool turned_away;   /* serial's service takes nothing now */
+    struct serial_port serial;
 };
 
-/* Program the UART to baud 8N1 with FIFOs on and interrupts off, and make it a console device (not yet added).
+/* Program the UART to baud 8N1 with FIFOs on and interrupts off, and make it a console device (not yet added) or, unless
+ * is_console is set, a serial port.
  * Returns 0, -E_NOENT (no UART answers there), -E_INVAL (baud is not reachable). read, write and base are set. */
 MUST_CHECK int uart16550_init(struct uart16550 *uart, u32 baud);
 

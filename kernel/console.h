@@ -22,6 +22,9 @@ void console_add_device(struct console_device *device);
 /* The device may be able to send more: its send() is called, and ports that wait are told. IRQ context. */
 void console_service(struct console_device *device);
 
+/* To a device that need not be a console, as its write() does. Any context but NMI. */
+void console_write_device(struct console_device *device, const char *text, size_t len);
+
 /* Wait (bounded) until every device has sent what it holds; before the machine ends. Any context. */
 void console_drain(void);
 

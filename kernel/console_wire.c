@@ -41,6 +41,14 @@ void console_emit(const char *text, size_t len)
     }
 }
 
+void console_write_device(struct console_device *device, const char *text, size_t len)
+{
+    u64 flags = console_lock();
+
+    device->write(device, text, len);
+    console_unlock(flags);
+}
+
 u32 console_room(void)
 {
     u32 room = ~0U;

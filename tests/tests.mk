@@ -7,7 +7,7 @@ MEMORY ?= 512
 CPUS ?= 2
 SERIAL_HINT := leave with Ctrl-] q (Mote) or Ctrl-A x (QEMU)
 
-.PHONY: deps doctor demo run run-vmx debug test check bench integration
+.PHONY: deps doctor demo run run-vmx debug debug-guest test check bench integration
 deps:
 	@tests/tools/deps.sh
 
@@ -32,6 +32,11 @@ run-vmx: deps ## the same in Bochs, on emulated Intel VMX (slow)
 debug: deps ## the demo in QEMU, stopped, with gdb attached to the hypervisor
 	@$(MAKE) --no-print-directory demo
 	@tests/tools/debug.sh $(BUILD)
+
+debug-guest: deps ## a guest in QEMU, two CPUs, with gdb attached to it over COM2 (GUEST=linux: Linux)
+	@tests/tools/fetch-linux.sh $(LINUX)
+	@$(MAKE) --no-print-directory -j$(JOBS) iso guests
+	@tests/tools/debug-guest.sh $(BUILD)
 
 test: deps ## everything that needs no hardware: unit tests, fuzzers, emulators (MOTE_FULL=1: every combination)
 	@$(MAKE) --no-print-directory -j$(JOBS) all iso guests

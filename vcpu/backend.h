@@ -56,6 +56,7 @@ struct vcpu_backend {
     void (*event_inject)(struct vcpu *v, const struct vcpu_event *event); /* with the next entry */
     void (*event_window)(struct vcpu *v, u32 windows); /* exit as soon as these VCPU_WINDOW_* open; 0 = none */
     void (*tlb_flush)(struct vcpu *v);     /* before the next entry: this vCPU's guest translations */
+    void (*set_debug)(struct vcpu *v);     /* what v->arch asks for a debugger has changed; any CPU, not loaded */
     void (*set_time_offset)(struct vcpu *v, u64 offset_ticks);
     void (*dump)(struct vcpu *v);          /* log the raw control block after an entry failure */
 };

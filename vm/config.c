@@ -328,6 +328,7 @@ void config_parse(const char *cmdline, const struct config_source *modules, u32 
     config_text_read(&p, CONFIG_TEXT_SECTIONS);
     parse_mote_line(&p, cmdline, PASS_OVERRIDES);
     add_copies(&p);
+    config_check_gdb(&p);
     if (out->focus[0] != '\0' && out->vm_count != 0 && config_find_vm(out, out->focus) == NULL) {
         config_complain_no_vm(&p, "focus", out->focus);
         out->focus[0] = '\0';

@@ -55,6 +55,8 @@ struct vm_config {
     struct vm_uarts uarts;     /* default com1 */
     bool require;
     bool manual;      /* not started at boot */
+    u16 gdb_port;     /* the host's UART on which a debugger is listened for; 0: none */
+    bool gdb_wait;    /* nothing runs before it lets it */
     bool trace;       /* exits are recorded from the start */
     u32 copies;       /* that the line asks for, this one included; they are VMs of their own */
     struct vm_module modules[VM_MODULES_MAX]; /* [0] is the kernel or the firmware */

@@ -18,8 +18,7 @@ static bool refuse(const struct list *list, const char *item, const char *wanted
     return CONFIG_REFUSE(list->setting, "bad value '%.40s': %s", item, wanted);
 }
 
-/* The port of "com1".."com4" or "uart:ADDR". */
-static bool parse_port(const char *item, u16 *port)
+bool config_parse_port(const char *item, u16 *port)
 {
     static const char *const names[] = UART_NAMES;
     u32 found = config_choose(item, names, ARRAY_SIZE(names));
@@ -34,6 +33,18 @@ static bool parse_port(const char *item, u16 *port)
     }
     *port = (u16)address;
     return true;
+}
+
+void config_name_port(u16 port, char *text)
+{
+    static const char *const names[] = UART_NAMES;
+
+    (void)fmt_snprintf(text, CONFIG_PORT_MAX, "uart:0x%x", port);
+    for (u32 i = 0; i < UART_PORTS; i++) {
+        if (uart_port(i) == port) {
+            (void)fmt_snprintf(text, CONFIG_PORT_MAX, "%s", names[i]);
+        }
+    }
 }
 
 static bool set_baud(struct list *list, const char *item)
@@ -56,7 +67,7 @@ static bool add(struct list *list, const char *item)
     struct config_console new = {.baud = CONFIG_CONSOLE_BAUD};
 
     new.screen = strcmp(item, "fb") == 0;
-    if (!new.screen && !parse_port(item, &new.port)) {
+    if (!new.screen && !config_parse_port(item, &new.port)) {
         return refuse(list, item, "none of com1 com2 com3 com4 uart:ADDR fb none");
     }
     for (u32 i = 0; i < list->count; i++) {

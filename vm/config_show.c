@@ -67,6 +67,16 @@ static void append_uarts(const struct vm_uarts *uarts, char *text, size_t size)
     }
 }
 
+static void append_debugger(const struct vm_config *vm, char *text, size_t size)
+{
+    char port[CONFIG_PORT_MAX] = "none";
+
+    if (vm->gdb_port != 0) {
+        config_name_port(vm->gdb_port, port);
+    }
+    append(text, size, " gdb=%s%s", port, vm->gdb_wait ? ",wait" : "");
+}
+
 void config_show_vm(const struct vm_config *vm, char *text, size_t size)
 {
     static const char *const types[] = {"auto", "linux", "mb2", "mb1", "elf", "flat"};
@@ -87,6 +97,7 @@ void config_show_vm(const struct vm_config *vm, char *text, size_t size)
     append(text, size, " watchdog-ms=%llu", LLX(vm->watchdog_ns / NS_PER_MS));
     append_uarts(&vm->uarts, text, size);
     append(text, size, " trace=%s", vm->trace ? "exits" : "none");
+    append_debugger(vm, text, size);
 }
 
 static void append_consoles(const struct mote_config *config, char *text, size_t size)

@@ -126,6 +126,17 @@ void vm_cpu_receive(struct vm *vm, struct vcpu *v)
     }
 }
 
+/* vm->lock is held. */
+static void note_standing(struct vm *vm)
+{
+    bool stands = vm->paused;
+
+    for (u32 i = 0; i < vm->vcpu_count; i++) {
+        stands = stands || vm->cpus[i].held;
+    }
+    WRITE_ONCE(vm->stands, stands);
+}
+
 static int set_paused(struct vm *vm, bool paused)
 {
     u64 flags = spin_lock(&vm->lock);
@@ -136,18 +147,48 @@ static int set_paused(struct vm *vm, bool paused)
     }
     if (able) {
         WRITE_ONCE(vm->paused, paused);
+        note_standing(vm);
     }
-    if (able && paused) {
+    bool held = vm->held;
+    if (able && paused && !held) {
         vm_watchdog_pause(vm);
     }
     spin_unlock(&vm->lock, flags);
-    if (able && !paused) {
+    if (able && !paused && !held) {
         vm_watchdog_resume(vm);
     }
     for (u32 i = 0; able && i < vm->vcpu_count; i++) {
         tell(vm, i);
     }
     return able ? 0 : -E_STATE;
+}
+
+void vm_cpu_hold(struct vm *vm, u32 cpus, bool hold)
+{
+    u64 flags = spin_lock(&vm->lock);
+    bool stood = vm->paused || vm->held;
+
+    for (u32 i = 0; i < vm->vcpu_count; i++) {
+        if ((cpus & BIT32(i)) != 0) {
+            WRITE_ONCE(vm->cpus[i].stopped, !hold || vm->cpus[i].stopped);
+            WRITE_ONCE(vm->cpus[i].held, hold);
+        }
+    }
+    WRITE_ONCE(vm->held, hold);
+    note_standing(vm);
+    bool runs = vm->state == VM_RUNNING, stands = vm->paused || hold;
+    if (!stood && stands) {
+        vm_watchdog_pause(vm);
+    }
+    spin_unlock(&vm->lock, flags);
+    if (runs && stood && !stands) {
+        vm_watchdog_resume(vm);
+    }
+    for (u32 i = 0; runs && i < vm->vcpu_count; i++) {
+        if ((cpus & BIT32(i)) != 0) {
+            tell(vm, i);
+        }
+    }
 }
 
 int vm_pause(struct vm *vm)

@@ -1,6 +1,7 @@
 /* The run loop: enter, serve the exit, enter again, until the slice ends, the vCPU blocks or the VM stops. */
 #include "kernel/base/log.h"
 #include "kernel/base/percpu.h"
+#include "vcpu/debug.h"
 #include "vm/vm.h"
 
 /* Does the loop go on entering after this exit? */
@@ -94,6 +95,17 @@ static bool serve_entry_failed(struct vm *vm, struct vcpu *v, struct vcpu_exit *
     return true;
 }
 
+/* A breakpoint that is not the debugger's, or of one that has gone, is the guest's own. */
+static bool serve_debug(struct vm *vm, struct vcpu *v, struct vcpu_exit *exit)
+{
+    bool taken = vm->debugger.stopped != NULL && vm->debugger.stopped(vm->debugger.arg, v, exit->debug.breakpoint);
+
+    if (!taken && exit->debug.breakpoint) {
+        vcpu_debug_pass(v);
+    }
+    return true;
+}
+
 static bool serve_unhandled(struct vm *vm, struct vcpu *v, struct vcpu_exit *exit)
 {
     (void)v;
@@ -119,6 +131,7 @@ static const exit_handler handlers[VCPU_EXIT_KINDS] = {
     [VCPU_EXIT_IPI] = serve_unhandled,
     [VCPU_EXIT_KICKED] = serve_kicked,
     [VCPU_EXIT_SHUTDOWN] = serve_shutdown,
+    [VCPU_EXIT_DEBUG] = serve_debug,
     [VCPU_EXIT_ENTRY_FAILED] = serve_entry_failed,
     [VCPU_EXIT_UNHANDLED] = serve_unhandled,
 };
@@ -194,7 +207,7 @@ static bool prepare(struct vm *vm, struct vcpu *v, enum task_verdict *verdict)
         return false;
     }
     *verdict = TASK_BLOCK;
-    if (!runs || READ_ONCE(vm->paused)) {
+    if (!runs || (READ_ONCE(vm->stands) && (READ_ONCE(vm->paused) || READ_ONCE(cpu->held)))) {
         return false;
     }
     if (claim_cpu(v) != 0) {

@@ -60,6 +60,7 @@ struct vm_cpu {
     struct vcpu_entry entry;  /* for START */
     bool parked;              /* waits for START; the owner's, read under vm->lock */
     bool halted_for_good;     /* halted with interrupts off; the owner's */
+    bool held;                /* by a debugger: does not enter; written under vm->lock */
     bool stopped;             /* the VM was paused since it ran last; set under vm->lock, cleared by the owner */
     void (*visit)(struct vcpu *v, void *arg); /* to be called once by the owner; written under vm->lock */
     void *visit_arg;
@@ -72,6 +73,13 @@ struct vm_watchdog {
     u64 frozen_ns; /* how long the VM has been paused in all */
     u64 paused_ns; /* since when it is */
     u64 kicks;     /* so far */
+};
+
+/* Who debugs the VM (vm/gdb). */
+struct vm_debugger {
+    /* v met a breakpoint instruction, or its step is over. false: the breakpoint is not the debugger's. Owner CPU. */
+    bool (*stopped)(void *arg, struct vcpu *v, bool breakpoint);
+    void *arg;
 };
 
 #define VM_WHY_MAX 128U
@@ -93,8 +101,11 @@ struct vm {
     struct vm_cpu cpus[VM_VCPUS_MAX];
     u32 vcpu_count;
     u32 left; /* vCPUs that have left for good */
+    struct vm_debugger debugger; /* stopped is NULL: nobody */
     struct console_port console;
+    bool stands; /* paused, or a CPU of it is held */
     bool paused;
+    bool held; /* by a debugger, since it stopped last; its CPUs one by one: cpus[].held */
     struct timer timeout;
     struct timer force; /* a stop becomes a kill */
     struct vm_watchdog watchdog;
@@ -124,6 +135,10 @@ void vm_stop(struct vm *vm, enum vm_end end, u32 code, const char *format, ...) 
 /* Freeze a running VM at its next exit, or let it go on. Its clocks run on, its watchdog does not. 0 or -E_STATE. */
 MUST_CHECK int vm_pause(struct vm *vm);
 MUST_CHECK int vm_resume(struct vm *vm);
+
+/* For a debugger: keep the CPUs of a mask out of the guest from their next exit on, or let them go on. The VM's clocks run on, its
+ * watchdog does not. Any CPU. */
+void vm_cpu_hold(struct vm *vm, u32 cpus, bool hold);
 
 /* Record the exits of a built or running VM (vcpu/trace.h), or no longer. 0, -E_NOMEM (not traced then). Task context, one
  * caller at a time. */

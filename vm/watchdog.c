@@ -1,4 +1,5 @@
-/* The key watchdog=: a guest that has not kicked for so long has crashed. Its time stands still while the VM is paused. */
+/* The key watchdog=: a guest that has not kicked for so long has crashed. Its time stands still while the VM is paused, or held by
+ * a debugger. */
 #include "kernel/time.h"
 #include "vm/vm.h"
 
@@ -23,7 +24,7 @@ static void fire(struct timer *timer)
     struct vm *vm = timer->arg;
     u64 left = left_ns(vm);
 
-    if (READ_ONCE(vm->paused)) {
+    if (READ_ONCE(vm->paused) || READ_ONCE(vm->held)) {
         return; /* vm_watchdog_resume() sets it again */
     }
     if (left != 0) {

@@ -10,7 +10,8 @@
 #include "kernel/x86_64/early_serial.h"
 #include "kernel/x86_64/pio.h"
 
-#define PORTS_MAX 6U
+#define PORTS_MAX 10U
+#define SERIAL_BAUD 115200U
 #define POLL_NS NS_PER_MS /* sixteen bytes, what the FIFO holds, take 1.4 ms at 115200 baud */
 
 /* The ports and lines of the PC/AT that every BIOS keeps. */
@@ -20,7 +21,7 @@ static const struct {
     u8 irq;
 } known[] = {{"com1", 0x3F8, 4}, {"com2", 0x2F8, 3}, {"com3", 0x3E8, 4}, {"com4", 0x2E8, 3}};
 
-/* A serial console in use. */
+/* A serial port in use. */
 static struct com {
     struct uart16550 uart;
     char name[12];
@@ -58,7 +59,8 @@ static void name_port(struct com *com, u16 port)
     }
 }
 
-int platform_console_serial(u16 port, u32 baud)
+/* Set a port up, as a console or for a service. 0, -E_EXIST, -E_NOENT, -E_NOMEM, -E_INVAL: then *out is not written. */
+static int open_port(u16 port, u32 baud, bool is_console, struct com **out)
 {
     struct com *com = &ports[port_count];
 
@@ -71,12 +73,23 @@ int platform_console_serial(u16 port, u32 baud)
         return -E_NOMEM;
     }
     name_port(com, port);
-    com->uart = (struct uart16550){.read = port_read, .write = port_write, .base = port};
-    com->uart.console.name = com->name;
-    com->uart.console.has_log = port == EARLY_SERIAL_PORT;
+    com->uart = (struct uart16550){.read = port_read, .write = port_write, .base = port, .is_console = is_console};
     int error = uart16550_init(&com->uart, baud);
     if (error == 0) {
         port_count++;
+        *out = com;
+    }
+    return error;
+}
+
+int platform_console_serial(u16 port, u32 baud)
+{
+    struct com *com = NULL;
+    int error = open_port(port, baud, true, &com);
+
+    if (error == 0) {
+        com->uart.console.name = com->name;
+        com->uart.console.has_log = port == EARLY_SERIAL_PORT;
         console_add_device(&com->uart.console);
     }
     return error;
@@ -103,15 +116,35 @@ void com_queue_output(void)
     }
 }
 
+static void enable_input(struct com *com)
+{
+    bool line = com->has_line && take_line(com);
+
+    uart16550_listen(&com->uart);
+    if (!line) {
+        timer_init(&com->poll, poll, &com->uart);
+        timer_arm(&com->poll, 0);
+    }
+}
+
 void com_enable_input(void)
 {
     for (u32 i = 0; i < port_count; i++) {
-        struct com *com = &ports[i];
-        bool line = com->has_line && take_line(com);
-        uart16550_listen(&com->uart);
-        if (!line) {
-            timer_init(&com->poll, poll, &com->uart);
-            timer_arm(&com->poll, 0);
+        if (ports[i].uart.is_console) {
+            enable_input(&ports[i]);
         }
     }
+}
+
+struct serial_port *platform_serial(u16 port, int *error)
+{
+    struct com *com = NULL;
+
+    *error = open_port(port, SERIAL_BAUD, false, &com);
+    if (*error != 0) {
+        return NULL;
+    }
+    com->uart.serial.name = com->name;
+    enable_input(com);
+    return &com->uart.serial;
 }

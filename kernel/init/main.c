@@ -6,6 +6,7 @@
 #include "kernel/base/percpu.h"
 #include "kernel/base/version.h"
 #include "kernel/console.h"
+#include "kernel/init/debugger.h"
 #include "kernel/init/manager.h"
 #include "kernel/init/monitor.h"
 #include "kernel/init/selftest.h"
@@ -21,7 +22,7 @@
 
 #define VERDICT_FAIL 1U
 
-static const struct mote_config *config;
+static struct mote_config *config;
 
 /* The consoles that need no memory, as asked for; a machine without that port goes on with the others, or silent. */
 static void start_console(void)
@@ -136,6 +137,7 @@ static void run_system(const void *arg)
     if (config->selftest) {
         selftest_timers(); /* while nothing else uses one */
     }
+    debugger_init(config);
     platform_console_queue();
     print_banner();
     setup_print(config);

@@ -1,4 +1,5 @@
 #include "kernel/init/manager.h"
+#include "kernel/init/debugger.h"
 #include "kernel/base/log.h"
 #include "kernel/base/panic.h"
 #include "kernel/lib/errno.h"
@@ -115,9 +116,11 @@ static int start(u32 id)
     if (strcmp(manager.config->focus, name) == 0) {
         console_set_focus(&slot->vm->console);
     }
+    debugger_begin(slot->vm);
     int rc = vm_start(slot->vm);
     manager.began = manager.began || rc == 0;
     if (rc != 0) {
+        debugger_end(slot->vm);
         vm_destroy(slot->vm);
         free_vm(slot);
         log_event("vm=%s ev=error why=\"pinned to CPUs that are not online\"", name);
@@ -185,6 +188,7 @@ static void bury(struct slot *slot)
 
     vm_report_end(vm);
     enum vm_after after = what_follows(slot);
+    debugger_end(vm);
     vm_destroy(vm);
     free_vm(slot);
     log_event("vm=%s ev=freed leaked-frames=%llu free-frames=%llu", name,

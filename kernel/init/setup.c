@@ -22,7 +22,14 @@ static void report(void *ctx, int module, const char *vm, const char *key, const
     }
 }
 
-const struct mote_config *setup_config(const struct boot_info *info)
+void setup_complain(struct mote_config *cfg, struct vm_config *vm, const char *key, const char *why)
+{
+    vm->bad = true;
+    cfg->errors++;
+    report(NULL, (int)vm->modules[0].boot_module, vm->name, key, why);
+}
+
+struct mote_config *setup_config(const struct boot_info *info)
 {
     static struct config_source sources[BOOT_MODULES_MAX];
 

@@ -5,7 +5,10 @@
 #include "vm/config.h"
 
 /* Parse the hypervisor line and the module lines; one line for each complaint. Lives for ever. Boot CPU, once. */
-const struct mote_config *setup_config(const struct boot_info *info);
+struct mote_config *setup_config(const struct boot_info *info);
+
+/* What was found wrong with a key of a VM's later than that: told in the same way, and the VM does not start. */
+void setup_complain(struct mote_config *cfg, struct vm_config *vm, const char *key, const char *why);
 
 /* Print the effective configuration, one line per VM. */
 void setup_print(const struct mote_config *cfg);

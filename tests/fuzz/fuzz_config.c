@@ -1,6 +1,6 @@
 /* The configuration parser on arbitrary lines, separated by newlines; the first is the hypervisor's; a module
  * with the role config holds all of them. */
-/* units: vm/config.c vm/config_keys.c vm/config_console.c vm/config_value.c kernel/lib/fmt.c */
+/* units: vm/config_gdb.c vm/config.c vm/config_keys.c vm/config_console.c vm/config_value.c kernel/lib/fmt.c */
 /* units: vm/config_copies.c vm/config_text.c vm/config_apply.c vm/config_uart.c vm/config_show.c */
 #include "tests/unit/host.h"
 #include <stdlib.h>

@@ -21,6 +21,9 @@ WRONG = {
     "serial": ("uart=com5", "bad value 'com5': a list of com1 com2 com3 com4, or none; did you mean com1?"),
     "watch": ("watchdog=2", "bad value '2': not a time such as 10s or 500ms"),
     "where": ("pin=200", "pin"),
+    "console": ("gdb=com1", 'key=gdb why="com1 is a console (console=), did you mean com2?"'),
+    "absent": ("gdb=com4", 'key=gdb why="no UART answers at com4 (not found), and there is no other one"'),
+    "taken": ("gdb=com4", 'key=gdb why="com4 is the debugger port of absent, did you mean com2?"'),
 }
 
 

@@ -1,5 +1,5 @@
 /* The configuration language: every key, every complaint. */
-/* units: vm/config.c vm/config_keys.c vm/config_console.c vm/config_value.c kernel/lib/fmt.c */
+/* units: vm/config_gdb.c vm/config.c vm/config_keys.c vm/config_console.c vm/config_value.c kernel/lib/fmt.c */
 /* units: vm/config_copies.c vm/config_text.c vm/config_apply.c vm/config_uart.c vm/config_show.c */
 #include "tests/unit/host.h"
 #include <stdio.h>
@@ -140,6 +140,14 @@ static const struct {
     {"", "kernel on-exit=restart:0", "0|vm0|on-exit|bad value 'restart:0'"},
     {"", "kernel on-crash=poweroff", "0|vm0|on-crash|bad value 'poweroff': none of report restart restart:1..1000000 halt"},
     {"", "kernel on-crash=restart:1000001", "0|vm0|on-crash|bad value 'restart:1000001'"},
+    {"", "kernel gdb=com5", "0|vm0|gdb|bad value 'com5': none of com1 com2 com3 com4 uart:ADDR none"},
+    {"", "kernel gdb=", "0|vm0|gdb|bad value ''"},
+    {"", "kernel gdb=uart:0", "0|vm0|gdb|bad value 'uart:0'"},
+    {"", "kernel gdb=com2,now", "0|vm0|gdb|bad value 'com2,now': only wait may follow the port"},
+    {"", "kernel gdb=com1", "0|vm0|gdb|com1 is a console (console=), did you mean com2?"},
+    {"console=com2,com1", "kernel gdb=uart:0x2f8", "0|vm0|gdb|com2 is a console (console=), did you mean com3?"},
+    {"console=com1,com2,com3,com4", "kernel gdb=com4", "0|vm0|gdb|com4 is a console (console=), did you mean uart:ADDR?"},
+    {"", "kernel vm=a gdb=com2 copies=2", "0|a-2|gdb|com2 is the debugger port of a, did you mean com3?"},
     {"", "kernel \"vm=x", "0|vm0|vm|quote without an end"},
     {"strict=2", "", "-1||strict|bad value '2': neither on nor off"},
     {"selftest=x", "", "-1||selftest|bad value 'x'"},
@@ -265,6 +273,27 @@ static void test_policies(void **state)
     assert_int_equal(vm->on_exit.after, VM_AFTER_RESTART);
     assert_int_equal(vm->on_exit.restarts, 0);
     assert_int_equal(vm->on_crash.after, VM_AFTER_END_MACHINE);
+}
+
+static void test_debugger_ports(void **state)
+{
+    const struct vm_config *vm = &config.vms[0];
+
+    (void)state;
+    parse_one("", "kernel");
+    assert_int_equal(vm->gdb_port, 0);
+    parse_one("", "kernel gdb=com2");
+    assert_int_equal(vm->gdb_port, 0x2F8);
+    assert_false(vm->gdb_wait);
+    parse_one("console=com2", "kernel gdb=com1,wait");
+    assert_int_equal(vm->gdb_port, 0x3F8);
+    assert_true(vm->gdb_wait);
+    parse_one("vm.vm0.gdb=uart:0x1000", "kernel gdb=com2,wait");
+    assert_int_equal(vm->gdb_port, 0x1000);
+    assert_false(vm->gdb_wait);
+    parse_one("vm.vm0.gdb=none", "kernel gdb=com2");
+    assert_int_equal(vm->gdb_port, 0);
+    assert_string_equal(complaints, "");
 }
 
 static void test_every_mote_key(void **state)
@@ -603,16 +632,16 @@ static void test_show(void **state)
     parse_one("", "kernel");
     config_show_vm(&config.vms[0], text, sizeof(text));
     assert_string_equal(text, "mem=128M vcpus=1 type=auto mode=auto modules=1 timeout-ms=0 share=100% start=auto pin=all load=auto entry=auto "
-                              "require=off copies=1 on-exit=stop on-crash=report watchdog-ms=0 uart=com1 trace=none");
+                              "require=off copies=1 on-exit=stop on-crash=report watchdog-ms=0 uart=com1 trace=none gdb=none");
     config_show_mote(&config, text, sizeof(text));
     assert_string_equal(text, "console=uart:0x3f8,115200 log=info on-idle=halt strict=on focus=first escape=^] cpus=all selftest=off");
     parse_one("console=com2,9600,fb log=debug on-idle=exit:7 strict=off focus=a escape=none cpus=3 selftest=on",
               "kernel vm=a mem=8M vcpus=2 type=flat mode=long timeout=3s share=50% start=manual pin=0,2-3,255 load=1M entry=0x100008 "
-              "require=1 copies=1 on-exit=restart:4 on-crash=halt watchdog=1500ms uart=com3,com1 trace=exits");
+              "require=1 copies=1 on-exit=restart:4 on-crash=halt watchdog=1500ms uart=com3,com1 trace=exits gdb=com3,wait");
     assert_int_equal(complaint_count, 0);
     config_show_vm(&config.vms[0], text, sizeof(text));
     assert_string_equal(text, "mem=8M vcpus=2 type=flat mode=long modules=1 timeout-ms=3000 share=50% start=manual pin=0,2-3,255 load=0x100000 "
-                              "entry=0x100008 require=on copies=1 on-exit=restart:4 on-crash=halt watchdog-ms=1500 uart=com3,com1 trace=exits");
+                              "entry=0x100008 require=on copies=1 on-exit=restart:4 on-crash=halt watchdog-ms=1500 uart=com3,com1 trace=exits gdb=com3,wait");
     config_show_mote(&config, text, sizeof(text));
     assert_string_equal(text, "console=uart:0x2f8,9600,fb log=debug on-idle=exit:7 strict=off focus=a escape=none cpus=3 selftest=on");
     config_show_vm(&config.vms[0], small, sizeof(small));
@@ -631,7 +660,7 @@ int main(void)
         cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_every_vm_key),
         cmocka_unit_test(test_policies),
-        cmocka_unit_test(test_every_mote_key),
+        cmocka_unit_test(test_debugger_ports), cmocka_unit_test(test_every_mote_key),
         cmocka_unit_test(test_console_is_a_list),
         cmocka_unit_test(test_strict_off_only_warns),
         cmocka_unit_test(test_text_module),

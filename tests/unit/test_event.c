@@ -78,14 +78,14 @@ static void check_pair(const struct pair *p)
 {
     if (p->result == TRIPLE) {
         struct vcpu_exit exit = {0};
-        assert_true(a->triple_fault);
+        assert_int_equal(a->special, X86_SPECIAL_TRIPLE_FAULT);
         assert_false(x86_before_entry(&fake_v, &exit));
         assert_int_equal(exit.kind, VCPU_EXIT_SHUTDOWN);
         assert_int_equal(exit.shutdown.reason, VCPU_SHUTDOWN_TRIPLE_FAULT);
         assert_true(x86_before_entry(&fake_v, &exit)); /* told once; a reset vCPU goes on */
         return;
     }
-    assert_false(a->triple_fault);
+    assert_int_equal(a->special, 0);
     enter();
     assert_int_equal(fake_log.injected, 1);
     if (fake_log.event.vector != (p->result == DF ? 8 : p->second)) {

@@ -55,6 +55,11 @@ void console_input(u8 byte)
     got[len + 1] = '\0';
 }
 
+void console_write_device(struct console_device *device, const char *text, size_t len)
+{
+    device->write(device, text, len);
+}
+
 void console_service(struct console_device *device)
 {
     device->send(device);
@@ -104,7 +109,7 @@ static int start(void **state)
 {
     (void)state;
     free(uart.queue);
-    uart = (struct uart16550){.read = read_reg, .write = write_reg};
+    uart = (struct uart16550){.read = read_reg, .write = write_reg, .is_console = true};
     wire_len = fifo = reads = 0;
     wire[0] = got[0] = '\0';
     due_ns = 0;
@@ -233,13 +238,47 @@ static void panic_waits_for_nobody(void **state)
     assert_string_equal(wire, "without memory as before");
 }
 
+static u32 wanted;
+
+static bool take(void *arg, u8 byte)
+{
+    assert_ptr_equal(arg, &wanted);
+    console_input(byte);
+    return --wanted != 0;
+}
+
+/* A service that turns the line away gets nothing, by interrupt or by looking, until it says so. */
+static void for_a_service(void **state)
+{
+    (void)start(state);
+    uart.is_console = false;
+    uart.serial.receive = take;
+    uart.serial.arg = &wanted;
+    wanted = 3;
+    uart16550_listen(&uart);
+    assert_int_equal(ier, 1);
+    coming = "abcdef";
+    uart16550_receive(&uart);
+    assert_string_equal(got, "abc");
+    assert_int_equal(ier, 0);
+    uart16550_receive(&uart);
+    assert_string_equal(got, "abc");
+    wanted = 100;
+    uart.serial.go_on(&uart.serial);
+    assert_int_equal(ier, 1);
+    uart16550_receive(&uart);
+    assert_string_equal(got, "abcdef");
+    uart.serial.send(&uart.serial, "reply", 5);
+    assert_string_equal(wire, "reply");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(absent_or_wrong, start), cmocka_unit_test_setup(polled, start),
         cmocka_unit_test_setup(queued_and_sent_by_timer, start),
         cmocka_unit_test_setup(full, start),            cmocka_unit_test_setup(stalled, start),
-        cmocka_unit_test_setup(panic_waits_for_nobody, start),
+        cmocka_unit_test_setup(panic_waits_for_nobody, start), cmocka_unit_test_setup(for_a_service, start),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -106,9 +106,15 @@ static void fake_offset(struct vcpu *v, u64 offset)
     fake_log.time_offsets++;
 }
 
+static void fake_debug(struct vcpu *v)
+{
+    (void)v;
+    fake_log.debug_calls++;
+}
+
 static const struct vcpu_backend backend = {
     .name = "fake", .event_inject = fake_inject, .event_window = fake_window, .tlb_flush = fake_flush,
-    .set_time_offset = fake_offset,
+    .set_time_offset = fake_offset, .set_debug = fake_debug,
 };
 
 static int ram_read(void *ctx, gpa_t gpa, void *buf, size_t len)

@@ -17,7 +17,7 @@ extern struct fake_host fake_host;
 
 /* What the backend was asked. */
 struct fake_log {
-    unsigned injected, flushes, window_calls, time_offsets;
+    unsigned injected, flushes, window_calls, time_offsets, debug_calls;
     struct vcpu_event event; /* the last */
     u32 windows;
 };

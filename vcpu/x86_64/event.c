@@ -65,7 +65,7 @@ static void queue_exception(struct vcpu *v, u8 vector, bool has_error, u32 error
     enum merge merge = merge_table[take_first(a)][class_of(vector)];
 
     if (merge == BECOMES_TRIPLE) {
-        a->triple_fault = true;
+        a->special |= X86_SPECIAL_TRIPLE_FAULT;
         a->event_work = true;
         return;
     }
@@ -180,7 +180,7 @@ static void inject_irq(struct vcpu *v)
 }
 
 /* The one event of this entry that has no window: exceptions come first, then what was interrupted. */
-static bool inject_first(struct vcpu *v)
+static inline __attribute__((always_inline)) bool inject_first(struct vcpu *v)
 {
     struct vcpu_arch *a = &v->arch;
 
@@ -216,7 +216,7 @@ static u32 deliver(struct vcpu *v)
     return windows;
 }
 
-static void take_requests(struct vcpu *v)
+static inline __attribute__((always_inline)) void take_requests(struct vcpu *v)
 {
     struct vcpu_arch *a = &v->arch;
     u64 generation = READ_ONCE(v->config.stage2->generation);
@@ -232,26 +232,73 @@ static void take_requests(struct vcpu *v)
     }
 }
 
-bool x86_deliver_events(struct vcpu *v, struct vcpu_exit *exit)
+/* Is there an exit in place of the entry? */
+static bool exit_instead(struct vcpu *v, struct vcpu_exit *exit)
+{
+    struct vcpu_arch *a = &v->arch;
+    bool stepped = (a->special & X86_SPECIAL_STEPPED) != 0;
+
+    if (!stepped && (a->special & X86_SPECIAL_TRIPLE_FAULT) == 0) {
+        return false;
+    }
+    exit->answered = false;
+    exit->insn_len = 0;
+    if (stepped) {
+        x86_step_ends(v);
+        exit->kind = VCPU_EXIT_DEBUG;
+        exit->reason = X86_EXIT_EXCEPTION;
+        exit->debug.breakpoint = false;
+    } else {
+        a->special &= (u8)~X86_SPECIAL_TRIPLE_FAULT;
+        exit->kind = VCPU_EXIT_SHUTDOWN;
+        exit->reason = X86_EXIT_SHUTDOWN;
+        exit->shutdown.reason = VCPU_SHUTDOWN_TRIPLE_FAULT;
+    }
+    return true;
+}
+
+/* After delivery: what still waits, and for which windows. */
+static inline __attribute__((always_inline)) void settle(struct vcpu *v, u32 windows)
 {
     struct vcpu_arch *a = &v->arch;
 
-    if (a->triple_fault) {
-        a->triple_fault = false;
-        exit->kind = VCPU_EXIT_SHUTDOWN;
-        exit->reason = X86_EXIT_SHUTDOWN;
-        exit->answered = false;
-        exit->insn_len = 0;
-        exit->shutdown.reason = VCPU_SHUTDOWN_TRIPLE_FAULT;
-        return false;
-    }
-    take_requests(v);
-    u32 windows = deliver(v);
     a->event_work = windows != 0 || a->reinject || a->exception.valid || a->nmi_pending;
     if (windows != a->windows) {
         a->windows = windows;
         v->backend->event_window(v, windows);
     }
+}
+
+enum special { SPECIAL_EXITS, SPECIAL_ENTERS, SPECIAL_NOTHING };
+
+/* While the debugger's TF is set interrupts wait: their handler's first instruction is not the one to stop at. In a handler of the
+ * instruction's own exception it is not set. */
+static __attribute__((noinline)) enum special deliver_special(struct vcpu *v, struct vcpu_exit *exit)
+{
+    const struct vcpu_arch *a = &v->arch;
+
+    if (exit_instead(v, exit)) {
+        return SPECIAL_EXITS;
+    }
+    if ((a->special & X86_SPECIAL_STEP) == 0 || (a->rflags & RFLAGS_TF) == 0) {
+        return SPECIAL_NOTHING;
+    }
+    take_requests(v);
+    (void)inject_first(v);
+    settle(v, a->reinject ? VCPU_WINDOW_IRQ : 0);
+    return SPECIAL_ENTERS;
+}
+
+bool x86_deliver_events(struct vcpu *v, struct vcpu_exit *exit)
+{
+    if (v->arch.special != 0) {
+        enum special special = deliver_special(v, exit);
+        if (special != SPECIAL_NOTHING) {
+            return special == SPECIAL_ENTERS;
+        }
+    }
+    take_requests(v);
+    settle(v, deliver(v));
     return true;
 }
 
@@ -270,5 +317,5 @@ bool isa_vcpu_event_waits(struct vcpu *v)
     const struct vcpu_arch *a = &v->arch;
     bool nmi = a->nmi_pending && (a->blocking & X86_BLOCK_NMI) == 0;
 
-    return a->exception.valid || a->reinject || a->triple_fault || nmi || (irq_open(a) && chip_pending(v));
+    return a->exception.valid || a->reinject || a->special != 0 || nmi || (irq_open(a) && chip_pending(v));
 }

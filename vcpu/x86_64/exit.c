@@ -72,6 +72,16 @@ static void exit_exception(struct vcpu *v, const struct x86_exit *xe, struct vcp
         x86_exit_unhandled(xe, exit, "machine check");
         return;
     }
+    if (xe->exception.vector == VECTOR_BP) {
+        x86_exit_breakpoint(v, xe, exit);
+        return;
+    }
+    if (xe->exception.vector == VECTOR_DB && x86_step_trapped(v, xe)) {
+        x86_exit_step(v, exit);
+        if (!v->arch.debug.own_tf) {
+            return;
+        }
+    }
     if (xe->exception.vector == VECTOR_PF) {
         x86_raise_pf(v, GVA(xe->exception.cr2), xe->exception.error);
         return;
@@ -168,6 +178,7 @@ x86_exit_handler *const x86_exit_handlers[X86_EXIT_CODES] = {
     [X86_EXIT_INTR] = exit_kicked,
     [X86_EXIT_NMI] = exit_kicked,
     [X86_EXIT_EXCEPTION] = exit_exception,
+    [X86_EXIT_BREAKPOINT] = x86_exit_breakpoint,
     [X86_EXIT_INTR_WINDOW] = exit_nothing,
     [X86_EXIT_NMI_WINDOW] = exit_nothing,
     [X86_EXIT_IRET] = exit_nothing,

@@ -3,6 +3,7 @@
  * built without SSE, so between load and unload the guest's registers simply stay. SDM Vol. 1 chapter 13; APM 11.5. */
 #include "kernel/base/panic.h"
 #include "kernel/base/percpu.h"
+#include "kernel/lib/string.h"
 #include "kernel/x86_64/insn.h"
 #include "kernel/x86_64/regs.h"
 #include "mm/frame.h"
@@ -18,6 +19,7 @@
 #define FXSAVE_ST0 32U
 #define FXSAVE_XMM0 160U
 #define XSAVE_BV 512U
+#define FXSAVE_XMM_END 416U
 #define FCW_INIT 0x37FU
 #define MXCSR_INIT 0x1F80U
 #define LEAF_XSAVE 0xDU
@@ -85,6 +87,27 @@ void x86_fpu_fini(struct vcpu *v)
 
     ASSERT(error == 0);
     v->arch.fpu = NULL;
+}
+
+/* A component whose bit is clear is initial, whatever its bytes are: SDM Vol. 1 13.6. MXCSR is always right. */
+u8 *x86_fpu_area(struct vcpu *v, u64 written)
+{
+    u8 *area = v->arch.fpu;
+    u64 *present = (u64 *)(void *)(area + XSAVE_BV);
+
+    if (!host.xsave) {
+        return area;
+    }
+    if ((*present & XCR0_X87) == 0) {
+        memset(area, 0, FXSAVE_MXCSR);
+        memset(area + FXSAVE_ST0, 0, FXSAVE_XMM0 - FXSAVE_ST0);
+        *(u16 *)(void *)(area + FXSAVE_FCW) = FCW_INIT;
+    }
+    if ((*present & XCR0_SSE) == 0) {
+        memset(area + FXSAVE_XMM0, 0, FXSAVE_XMM_END - FXSAVE_XMM0);
+    }
+    *present |= written;
+    return area;
 }
 
 static void fpu_load(const struct vcpu_arch *a)

@@ -41,6 +41,13 @@ static void single_step(struct vcpu *v)
 {
     struct vcpu_arch *a = x86_regs(v, X86_G_DR);
 
+    if ((a->special & X86_SPECIAL_STEP) != 0) {
+        a->special |= X86_SPECIAL_STEPPED;
+        a->event_work = true;
+        if (!a->debug.own_tf) {
+            return;
+        }
+    }
     a->dr6 |= DR6_BS;
     hostcpu_set_dr(6, a->dr6);
     x86_regs_changed(v, X86_G_DR);
@@ -79,11 +86,13 @@ void x86_reset_regs(struct vcpu *v)
     struct x86_moves *moves = v->arch.moves;
     hpa_t fpu_pa = v->arch.fpu_pa;
     u64 tsc_offset = v->arch.tsc_offset, tsc_adjust = v->arch.tsc_adjust;
+    bool debugged = v->arch.debug.attached;
     struct x86_mtrrs mtrr = v->arch.mtrr; /* INIT leaves them alone: SDM Vol. 3 table 10-1 */
     struct vcpu_arch *a = &v->arch;
 
     memset(a, 0, sizeof(*a));
     a->mtrr = mtrr;
+    a->debug.attached = debugged;
     a->fpu = fpu;
     a->fpu_pa = fpu_pa;
     a->hw = hw;

@@ -122,11 +122,29 @@ static inline void x86_trace_left(struct vcpu *v, enum x86_exit_code code)
 /* --- events ----------------------------------------------------------------------------------------------------- */
 
 /* Queue an exception by the rules of SDM 6.15 table 6-5: contributory pairs become #DF, a fault during #DF a triple
- * fault (v->arch.triple_fault; instead of the next entry there is the exit SHUTDOWN). */
+ * fault (X86_SPECIAL_TRIPLE_FAULT: instead of the next entry there is the exit SHUTDOWN). */
 void x86_raise(struct vcpu *v, u8 vector, bool has_error, u32 error);
 void x86_raise_gp(struct vcpu *v);  /* #GP(0) */
 void x86_raise_ud(struct vcpu *v);
 void x86_raise_pf(struct vcpu *v, gva_t va, u32 error);
+
+/* --- a debugger outside: debug.c --------------------------------------------------------------------------------- */
+
+/* The step is over: the guest's TF as it was. */
+static inline void x86_step_ends(struct vcpu *v)
+{
+    struct vcpu_arch *a = &v->arch;
+
+    a->special &= (u8)~(X86_SPECIAL_STEP | X86_SPECIAL_STEPPED);
+    if (!a->debug.own_tf) {
+        a->rflags &= ~RFLAGS_TF;
+    }
+    x86_regs_changed(v, X86_G_CORE);
+}
+/* Is a #DB that ends a step? */
+bool x86_step_trapped(struct vcpu *v, const struct x86_exit *xe);
+/* Then this is the exit. */
+void x86_exit_step(struct vcpu *v, struct vcpu_exit *exit);
 
 /* --- policy, pure functions over v->arch: also built on the host ------------------------------------------------ */
 
@@ -176,6 +194,8 @@ MUST_CHECK int x86_task_switch(struct vcpu *v, const struct x86_exit *xe);
 MUST_CHECK int x86_fpu_init(struct vcpu *v);
 void x86_fpu_fini(struct vcpu *v);
 void x86_fpu_reset(struct vcpu *v); /* contents to the initial state; not loaded */
+/* x87 and SSE state in the layout of FXSAVE, all of it valid; written: components (XCR0_*) that the caller changes. Not loaded. */
+u8 *x86_fpu_area(struct vcpu *v, u64 written);
 /* Called by load()/unload() of both backends, IRQs off: XSAVE state, XCR0, DR0-3, DR6, TSC_AUX. A backend whose control
  * block holds DR6 keeps it in group X86_G_DR and sets v->arch.dr6 itself after x86_state_unload(). CR2 is not switched
  * here: it is the control block's, or run() puts v->arch.cr2 into the CPU and reads it back. */

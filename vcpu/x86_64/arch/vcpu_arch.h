@@ -44,7 +44,18 @@ struct x86_pending_exception {
     u64 cr2; /* loaded on delivery of #PF */
 };
 
+#define X86_SPECIAL_TRIPLE_FAULT BIT32(0) /* a fault during #DF: the exit SHUTDOWN in place of the next entry */
+#define X86_SPECIAL_STEP BIT32(1)         /* TF is set for a debugger outside, who wants one instruction executed */
+#define X86_SPECIAL_STEPPED BIT32(2)      /* the trap of that is due: the exit DEBUG in place of the next entry */
+
 struct x86_moves;
+
+/* What a debugger outside has asked for (vcpu/debug.h). A reset leaves it alone. */
+struct x86_debug {
+    bool attached; /* breakpoint instructions end vcpu_run() */
+    bool own_tf;   /* X86_SPECIAL_STEP: TF was set by the guest, too */
+    bool pushes;   /* and the instruction pushes the flags, TF with them */
+};
 
 /* Records of KVM's paravirtual interface that the guest has asked for: its MSRs. Gone with a reset. */
 struct x86_pv {
@@ -76,6 +87,7 @@ struct vcpu_arch {
     struct x86_mtrrs { u64 def_type, fixed[11], var[16]; } mtrr;
     u64 tsc_offset, tsc_adjust;
     struct x86_pv pv;
+    struct x86_debug debug;
     void *fpu; /* XSAVE area, 64-byte aligned, owned by fpu.c */
     hpa_t fpu_pa;
     struct x86_pending_exception exception; /* to be delivered first */
@@ -85,7 +97,7 @@ struct vcpu_arch {
     u32 interrupted_error;
     bool nmi_pending;
     bool event_work; /* something of the above waits, or a window is armed: x86_before_entry() has to look */
-    bool triple_fault; /* a fault during #DF: the next exit is SHUTDOWN */
+    u8 special;       /* X86_SPECIAL_*: what entries ask for at once */
     u32 windows;      /* VCPU_WINDOW_* now armed in hardware */
     u64 s2_generation; /* stage-2 generation this vCPU last flushed for */
     u32 warned_msrs;     /* how many of warned_list are used: one log line per MSR, and no more than the list holds */

@@ -5,7 +5,8 @@
     X(UNKNOWN)      /* 0: what a backend's table does not list */                                                      \
     X(INTR)         /* host interrupt: ends as KICKED */                                                               \
     X(NMI)          /* host NMI, already delivered to the host by the backend */                                       \
-    X(EXCEPTION)    /* exception.*: only those the backend intercepts (#DB/#AC loops, #UD none, #MC) */                \
+    X(EXCEPTION)    /* exception.*: only those the backend intercepts (#DB/#AC loops, #UD none, #MC; #BP by debug) */  \
+    X(BREAKPOINT)   /* INT3, where it is no exception, and then INT n and INTO: only while a debugger is attached */   \
     X(INTR_WINDOW) X(NMI_WINDOW)                                                                                       \
     X(IRET)         /* NMI unblocking, where no window exit tells it */                                                \
     X(CPUID) X(HLT) X(PAUSE) X(MSR_READ) X(MSR_WRITE)                                                                  \

@@ -43,11 +43,20 @@ static void init_pause_filter(struct vmcb_control *control)
     control->pause_filter_threshold = svm_has(SVM_FEATURE_PAUSE_THRESHOLD) ? PAUSE_FILTER_THRESHOLD : 0;
 }
 
+/* INT3 is #BP to a CPU, and a software interrupt to QEMU. */
+static void set_debug_intercepts(const struct vcpu *v, struct vmcb_control *control)
+{
+    bool attached = v->arch.debug.attached;
+
+    control->intercept_exceptions = EXCEPTIONS | (attached ? BIT32(VECTOR_BP) : 0);
+    control->intercept_misc1 = (control->intercept_misc1 & ~VMCB_INTERCEPT_SWINT) | (attached ? VMCB_INTERCEPT_SWINT : 0);
+}
+
 static void init_controls(const struct vcpu *v, struct vmcb_control *control)
 {
     control->intercept_cr = INTERCEPT_CR;
-    control->intercept_exceptions = EXCEPTIONS;
     control->intercept_misc1 = MISC1;
+    set_debug_intercepts(v, control);
     control->intercept_misc2 = MISC2;
     control->iopm_base_pa = svm_iopm().v;
     control->msrpm_base_pa = svm_msrpm().v;
@@ -130,6 +139,12 @@ static void svm_unload(struct vcpu *v)
     v->arch.dr6 = dr6;
 }
 
+static void svm_set_debug(struct vcpu *v)
+{
+    set_debug_intercepts(v, &svm_of(v)->vmcb->control);
+    svm_touch(svm_of(v), VMCB_CLEAN_I);
+}
+
 static void svm_set_time_offset(struct vcpu *v, u64 offset_ticks)
 {
     v->arch.tsc_offset = offset_ticks;
@@ -167,6 +182,7 @@ const struct vcpu_backend svm_backend = {
     .event_inject = svm_event_inject,
     .event_window = svm_event_window,
     .tlb_flush = svm_tlb_flush,
+    .set_debug = svm_set_debug,
     .set_time_offset = svm_set_time_offset,
     .dump = svm_dump,
 };

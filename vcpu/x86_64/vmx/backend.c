@@ -172,6 +172,7 @@ const struct vcpu_backend vmx_backend = {
     .event_inject = vmx_event_inject,
     .event_window = vmx_event_window,
     .tlb_flush = vmx_tlb_flush,
+    .set_debug = vmx_set_debug,
     .set_time_offset = vmx_set_time_offset,
     .dump = vmx_dump,
 };

@@ -37,6 +37,18 @@ static u32 instructions_shown(struct vcpu *v)
     return mask & (u32)(vmx_caps.msrs.controls[VMX_PROC2] >> 32);
 }
 
+/* #DB and #AC: a guest could make their delivery recurse for ever, with no boundary at which an interrupt exits. #MC: belongs to
+ * the host. The trap of a step before must not come any more, given up or reported: SDM 25.4.2 "pending debug exceptions". */
+void vmx_debug_write(struct vcpu *v)
+{
+    u64 exceptions = BIT(VECTOR_DB) | BIT(VECTOR_AC) | BIT(VECTOR_MC);
+
+    vmcs_write(VMCS_EXCEPTION_BITMAP, v->arch.debug.attached ? exceptions | BIT(VECTOR_BP) : exceptions);
+    if ((v->arch.rflags & RFLAGS_TF) == 0 || ((v->arch.special & X86_SPECIAL_STEP) != 0 && !v->arch.debug.own_tf)) {
+        vmcs_write(VMCS_GUEST_PENDING_DEBUG, vmcs_read(VMCS_GUEST_PENDING_DEBUG) & ~DR6_BS);
+    }
+}
+
 static void write_execution(struct vcpu *v)
 {
     struct vmx_vcpu *hw = vmx_of(v);
@@ -60,9 +72,6 @@ static void write_execution(struct vcpu *v)
     vmcs_write(VMCS_PROC2_CONTROLS, proc2);
     vmcs_write(VMCS_MSR_BITMAP, vmx_msr_bitmap.v);
     vmcs_write(VMCS_CR3_TARGET_COUNT, 0);
-    /* #DB and #AC: a guest could make their delivery recurse for ever, with no boundary at which an interrupt exits.
-     * #MC: belongs to the host. */
-    vmcs_write(VMCS_EXCEPTION_BITMAP, BIT(VECTOR_DB) | BIT(VECTOR_AC) | BIT(VECTOR_MC));
     vmcs_write(VMCS_PF_ERROR_MASK, 0);
     vmcs_write(VMCS_PF_ERROR_MATCH, 0);
 }
@@ -130,6 +139,7 @@ void vmx_controls_write(struct vcpu *v)
     write_transitions(v);
     write_guest_constants(v);
     write_timer(v);
+    vmx_debug_write(v);
     vmcs_write(VMCS_EPT_POINTER, ept_pointer(v));
     vmx_of(v)->frame = (struct vmx_entry_frame){0, 0};
 }

@@ -23,6 +23,7 @@ struct vmx_vcpu {
     hpa_t vmcs;
     u16 vpid;        /* 0 = untagged */
     bool fresh;      /* the VMCS holds nothing yet: load() fills it */
+    bool debug;      /* load() has to write what a debugger asks for */
     bool timer;      /* the preemption timer is on */
     u32 loaded_cpu;  /* where the VMCS is current; CPU_MAX = nowhere */
     u32 last_cpu;    /* for which CPU the host state was written and translations are current */
@@ -82,11 +83,13 @@ void vmx_regs_fetch(struct vcpu *v, u32 groups);
 void vmx_event_inject(struct vcpu *v, const struct vcpu_event *event);
 void vmx_event_window(struct vcpu *v, u32 windows);
 void vmx_tlb_flush(struct vcpu *v);
+void vmx_set_debug(struct vcpu *v);
 void vmx_set_time_offset(struct vcpu *v, u64 offset_ticks);
 void vmx_dump(struct vcpu *v);
 
 /* --- between the files; all need the vCPU's VMCS current --- */
 void vmx_controls_write(struct vcpu *v);   /* controls.c: everything constant, into a fresh VMCS */
+void vmx_debug_write(struct vcpu *v);      /* controls.c: what a debugger asks for */
 void vmx_host_write(void);                 /* host.c: this CPU's host state */
 void vmx_regs_flush(struct vcpu *v);       /* regs.c: dirty groups into the VMCS */
 void vmx_event_vectoring(struct vcpu *v);  /* events.c: an event whose delivery the exit interrupted */

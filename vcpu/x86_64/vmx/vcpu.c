@@ -78,6 +78,10 @@ int vmx_load(struct vcpu *v)
         vmx_flush_all_of(v);
         hw->last_cpu = cpu;
     }
+    if (hw->debug) {
+        hw->debug = false;
+        vmx_debug_write(v);
+    }
     vmcs_write(VMCS_TSC_OFFSET, hw->tsc_offset);
     vmx_event_window(v, v->arch.windows); /* registers may have been reset while the VMCS was not */
     v->arch.dirty |= X86_G_SYS;           /* its MSRs hold what another vCPU left */
@@ -95,6 +99,11 @@ void vmx_unload(struct vcpu *v)
     ASSERT(error == 0);
     hw->frame.launched = 0;
     hw->loaded_cpu = CPU_MAX;
+}
+
+void vmx_set_debug(struct vcpu *v)
+{
+    vmx_of(v)->debug = true;
 }
 
 void vmx_set_time_offset(struct vcpu *v, u64 offset_ticks)

@@ -1,0 +1,90 @@
+/* What a debugger looks at: two CPUs that count, until quit is set in their memory. Own breakpoints and traps stay the guest's.
+ * Interrupts are on, though none comes: without, Bochs' SVM would not let go of the CPU. */
+#include "tests/guests/kit/apic.h"
+
+#define SPIN 20000U
+#define DB 1
+#define BP 3
+#define SOFT 0x80
+
+volatile u64 rounds, other_rounds, quit;
+volatile char text[32] = "before";
+
+/* Where the debugger stops. */
+__attribute__((noipa)) void tick(u64 n)
+{
+    rounds = n;
+}
+
+static void other(void)
+{
+    sti();
+    for (;;) {
+        other_rounds++;
+        __asm__ volatile("pause");
+    }
+}
+
+/* Known instructions, one after the other: the exits, the flags, the shadows that a step has to get over. */
+__attribute__((naked, noipa)) void steps(void)
+{
+    __asm__("xor %eax, %eax\n\t"
+            "push %rbx\n\t"
+            "cpuid\n\t"                 /* an exit */
+            "mov $0x3fd, %edx\n\t"
+            "in %dx, %al\n\t"           /* a device */
+            "mov %ss, %ax\n\t"
+            "mov %ax, %ss\n\t"          /* a shadow */
+            "nop\n\t"
+            "pushf\n\t"
+            "pop %rax\n\t"
+            "pop %rbx\n\t"
+            "ret");
+}
+
+static u32 traps[256];
+
+static void count_trap(u32 vector)
+{
+    traps[vector]++;
+}
+
+static u32 take(u32 vector)
+{
+    u32 count = traps[vector];
+
+    traps[vector] = 0;
+    set_handler(vector, NULL);
+    return count;
+}
+
+/* The guest's own traps, with a debugger about or without. */
+static void own_traps(const char *when)
+{
+    set_handler(BP, count_trap);
+    set_handler(DB, count_trap);
+    set_handler(SOFT, count_trap);
+    __asm__ volatile("int3\n\tint3\n\tint $0x80\n\tint $3" ::: "memory");
+    __asm__ volatile("pushfq\n\torq $0x100, (%%rsp)\n\tpopfq\n\tnop\n\tcpuid\n\tnop\n\t"
+                     "pushfq\n\tandq $~0x100, (%%rsp)\n\tpopfq" ::: "rax", "rbx", "rcx", "rdx", "memory", "cc");
+    u32 int3 = take(BP), steps = take(DB), soft = take(SOFT);
+    check(int3 == 3 && steps == 6 && soft == 1, when, "int3=%u steps=%u soft=%u", int3, steps, soft);
+}
+
+void guest_main(void)
+{
+    u64 n = 0;
+
+    own_traps("traps-before");
+    check(start_cpu(1, other), "second-cpu", " ");
+    print("debuggee runs\n");
+    sti();
+    while (quit == 0) {
+        for (volatile u32 i = 0; i < SPIN; i++) {
+        }
+        tick(++n);
+        steps();
+    }
+    own_traps("traps-after");
+    print("debuggee saw %s\n", (const char *)text);
+}

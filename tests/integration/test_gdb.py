@@ -1,0 +1,213 @@
+"""The key gdb=: a real gdb over COM2 on flat guests and on Linux; bad packets, floods, wrong lines."""
+
+import os
+import re
+import subprocess
+
+import pytest
+
+from debugger import Gdb, Line, packet
+from machine import BUILD, ROOT
+from test_monitor import wait_beats
+
+FLAT = "type=flat mode=long load=0x100000 mem=8M"
+ELF = BUILD / "guests" / "debuggee.elf"
+
+
+@pytest.fixture
+def attach(machine):
+    """attach(backend, modules, files): a machine with the debugger's line, and a function that starts a gdb on it."""
+    opened = []
+
+    def start(backend, modules, **options):
+        line = Line()
+        opened.append(line)
+        m = machine(backend=backend, modules=modules, extra=line.options(backend), **options)
+
+        def gdb(*files):
+            opened.append(Gdb(m, line, *files))
+            return opened[-1]
+        return m, line, gdb
+
+    yield start
+    for one in reversed(opened):
+        one.close()
+
+
+def addresses(text):
+    """Of the instructions that x/i shows."""
+    return [int(a, 16) for a in re.findall(r"^(?:=>)?\s*0x([0-9a-f]+)", text, re.MULTILINE)]
+
+
+def step_through(g):
+    """Each instruction of steps(), an exit, a device and a shadow among them, is one step; the flags it pushes are the guest's."""
+    g.run("break steps")
+    assert "Breakpoint 2, steps ()" in g.run("continue", timeout=120)
+    code = addresses(g.run("x/12i $rip"))
+    shadow = 7  # behind MOV SS there is no trap: the next instruction belongs to the step
+    for number, address in enumerate(code):
+        if number == shadow and g.value("$rip") != address:
+            continue
+        assert g.value("$rip") == address, (number, hex(address), g.run("info registers"))
+        if number == 10:
+            assert g.value("$rax & 0x100") == 0 and g.value("$rax & 2") == 2
+        g.run("stepi")
+    assert "guest_main" in g.run("info symbol $rip")
+
+
+def test_flat_guest(attach, guest, backend):
+    """Two vCPUs as threads of a flat guest, with the symbols of its ELF: break, registers, memory, step, continue, interrupt,
+    detach and a second gdb; the guest's own traps stay its own; its end is told."""
+    m, _, gdb = attach(backend, [(guest("debuggee"), f"kernel vm=d vcpus=2 gdb=com2,wait {FLAT}")], cpus=2)
+    m.wait_for(r"^MOTE: vm=d ev=gdb port=com2 start=waits\n", timeout=120)
+    g = gdb(ELF)
+    assert "0x0000000000100000" in g.connected, g.connected
+    assert "debuggee runs" not in m.text
+    assert g.value("$rip") == 0x100000 and g.value("$cr0 & 1") == 1
+    assert "parked" in g.run("info threads")
+    g.run("break tick")
+    assert "hit Breakpoint 1, tick (n=n@entry=1)" in g.run("continue", timeout=120)
+    m.wait_for(r"^debuggee runs\n")
+    assert g.value("rounds") == 0 and g.value("n") == 1 and g.value("$rdi") == 1
+    g.run("set var $rdi = 1000")
+    g.run("finish")
+    assert g.value("rounds") == 1000
+    step_through(g)
+
+    threads = g.run("info threads")
+    assert len(re.findall(r"^\*? +[12] +Thread [12] \(", threads, re.MULTILINE)) == 2, threads
+    g.run("thread 2")
+    assert g.value("$rip") in range(0x100000, 0x200000) and "other" in g.run("info symbol $rip")
+    before = g.value("other_rounds")
+    assert g.value("other_rounds") == before  # it stands, too
+    g.run("thread 1")
+    g.run("set var $xmm3 = 0x123456789abcdef")
+    assert g.value("$xmm3") == 0x123456789ABCDEF
+    assert "Cannot access memory" in g.run("x/x 0xffff800000000000")
+    assert "Cannot access memory" in g.run("print *(char *)0x7000000")
+    assert "error" in g.run("set var $cr3 = 0").lower() or g.value("$cr3") != 0
+    g.run("delete")
+
+    while g.value("other_rounds") == before:  # it goes on, however short the while
+        g.go()
+        assert "received signal SIGINT" in g.interrupt()
+    for i, c in enumerate(b"after\0"):
+        g.run(f"set var text[{i}] = {c}")
+    g.run("detach")
+    g.close()
+
+    g = gdb(ELF)  # another one finds the VM as it is
+    assert g.value("rounds") > 1 and g.value("quit") == 0
+    g.run("set var quit = 1")
+    assert "exited normally" in g.run("continue", timeout=120)
+    assert m.finish() == 0
+    assert {name: ok for name, (ok, _) in m.checks().items()} == {"traps-before": True, "second-cpu": True, "traps-after": True}
+    assert re.search(r"^debuggee saw after\n", m.text, re.MULTILINE)
+    assert m.events("d", "freed")[0]["leaked-frames"] == "0"
+
+
+@pytest.mark.backends("svm", "bochs-vmx")
+def test_bad_packets(attach, guest, backend):
+    """What is no packet of GDB's is answered as the protocol wants, or not at all; a flood costs neither the host nor the
+    neighbour on the same CPU; then the VM is looked at, let go, stopped and killed by hand-made packets."""
+    m, line, _ = attach(backend, [(guest("debuggee"), f"kernel vm=d vcpus=2 gdb=com2 {FLAT}"),
+                                  (guest("beat"), f"kernel vm=n {FLAT}")], cpus=1)
+    m.wait_for(r"^\[d\] debuggee runs\n", timeout=120)
+    slow = 600 if backend.startswith("bochs") else 120
+
+    def ask(data, reply):
+        start = len(line.received)
+        line.send(data)
+        line.wait(reply, start, slow)
+
+    def counts_on():
+        wait_beats(m, "n", 2)
+
+    ask(b"\x00\xff#00 nothing +++ $g#00", b"-")
+    ask(b"$g#6", b"")
+    ask(b"x$m100000", b"-")
+    ask(packet("qSupported:swbreak+"), b"+$PacketSize=1000")
+    counts_on()
+    ask(packet("a" * 5000), b"+" + packet("E07"))
+    ask(packet("?"), b"+" + packet("T02thread:1;"))
+    ask(b"-", packet("T02thread:1;"))
+    ask(packet("nonsense"), b"+$#00")
+    ask(packet(b"X100000,4:}\x03"), b"+" + packet("E01"))
+    ask(packet("m0000000000000000000001,1"), b"+" + packet("E01"))
+    ask(packet("Hg99"), b"+" + packet("E01"))
+    ask(packet("vCont;c:77"), b"+" + packet("E01"))
+    for i in range(64):
+        ask(packet(f"Z0,{0x200000 + i:x},1"), b"+" + packet("OK"))
+    ask(packet("Z0,300000,1"), b"+" + packet("E0e"))
+    ask(packet("m200000,4"), b"+" + packet("00000000"))
+    flood = bytes((i * 7 + i // 251) & 0xFF for i in range(4000 if backend.startswith("bochs") else 100000)) + b"$" * 500 + b"-" * 500
+    line.send(flood)
+    counts_on()
+    ask(packet("D"), b"+" + packet("OK"))
+    counts_on()
+    ask(packet("?"), b"+" + packet("T02thread:1;"))
+    ask(packet("m200000,4"), b"+" + packet("00000000"))
+    ask(packet("vCont;c"), b"+")
+    ask(b"\x03", packet("T02thread:1;"))
+    ask(packet("k"), b"+")
+    m.wait_for(r"^MOTE: vm=d ev=freed ", timeout=120)
+    ask(packet("?"), b"+" + packet("W00"))
+    ask(packet("g"), b"+" + packet("E03"))
+    assert [e["reason"] for e in m.events("d", "exit")] == ["kill"]
+    assert m.events("d", "freed")[0]["leaked-frames"] == "0"
+    counts_on()
+
+
+def symbols(workdir, addresses_of):
+    """ELF files with a function each."""
+    for name, address in addresses_of.items():
+        source = f".text\n.globl {name}\n.type {name}, @function\n{name}: .skip 64\n"
+        subprocess.run(["as", "-o", workdir / f"{name}.o"], input=source.encode(), check=True)
+        subprocess.run(["ld", f"-Ttext=0x{address:x}", "-e", name, "-o", workdir / f"{name}.elf", workdir / f"{name}.o"], check=True)
+        yield workdir / f"{name}.elf"
+
+
+@pytest.mark.backends("svm")
+def test_linux(attach, linux, backend, tmp_path):
+    """Debian's kernel with two vCPUs: attach while it runs, registers, its memory by its own page tables, a breakpoint at a symbol
+    that a shell command reaches, steps, and on to the shell; after all that it powers off as ever."""
+    m, line, gdb = attach(backend, linux("vm=linux mem=256M vcpus=2 gdb=com2", "console=ttyS0 panic=-1 nokaslr"), cpus=2)
+    m.wait_for(r"mote-linux# ", timeout=300)
+    m.send("for s in __x64_sys_sync linux_banner; do echo sy''m $(grep \" $s$\" /proc/kallsyms) e''nd; done\n")
+    m.wait_for(r"^sym \S+ \S linux_banner end\n", timeout=60)
+    found = {name: int(a, 16) for a, name in re.findall(r"^sym ([0-9a-f]+) \S (\S+) end$", m.text, re.MULTILINE)}
+    (elf,) = symbols(tmp_path, {"__x64_sys_sync": found["__x64_sys_sync"]})
+
+    g = gdb(elf)
+    assert len(re.findall(r"Thread [12] \((halted|ready)\)", g.run("info threads"))) == 2
+    assert g.value("$cr0 & 0x80000001") == 0x80000001 and g.value("$cr3") != 0
+    assert "Linux version 6." in g.run(f"x/s 0x{found['linux_banner']:x}")
+    g.run("break *__x64_sys_sync")
+    g.go()
+    m.send("sync; echo sy''nced\n")
+    assert "Breakpoint 1, " in g.finish(timeout=120)
+    assert g.value("$rip == __x64_sys_sync") == 1 and g.value("$cs & 3") == 0
+    assert "\nsynced\n" not in m.text
+    code = addresses(g.run("x/2i $rip"))
+    g.run("stepi")
+    assert g.value("$rip") & (1 << 64) - 1 == code[1]
+    for _ in range(20):
+        g.run("stepi")
+    g.run("delete")
+    g.go()
+    m.wait_for(r"^synced\n", timeout=60)
+    assert "received signal SIGINT" in g.interrupt()
+    g.run("detach")
+    m.send("poweroff -f\n")
+    assert m.finish(timeout=120) == 0
+    assert [e["reason"] for e in m.events("linux", "exit")] == ["poweroff"]
+
+
+def test_debug_guest(tmp_path):
+    """What make debug-guest runs, with a gdb that is told what to do."""
+    script = tmp_path / "commands"
+    script.write_text("break tick\ncontinue\ninfo threads\nbacktrace\nquit\n")
+    run = subprocess.run(["tests/tools/debug-guest.sh", BUILD], cwd=ROOT, capture_output=True, text=True, check=False,
+                         env={**os.environ, "GDB_ARGS": f"-nx -batch -x {script}"}, stdin=subprocess.DEVNULL)
+    for text in ("Thread 1 hit Breakpoint 1, tick", "Thread 2 (", " in guest_main ()"):
+        assert text in run.stdout, run.stdout + run.stderr
