@@ -205,7 +205,7 @@ def test_life_from_the_monitor(two, backend):
 def test_started_by_hand(machine, guest, backend):
     """start=manual waits for its start, alone too; copies= makes VMs that live and die one by one."""
     m = machine(backend=backend, cmdline=CMDLINE, modules=[(guest("beat"), f"kernel vm=c {BEAT} copies=3 start=manual")])
-    m.wait_for(r"^MOTE: vm=c-3 ev=config .*start=manual$")
+    m.wait_for(r"^MOTE: vm=c-3 ev=config .* start=manual ")
     s = Session(m).enter()
     assert [(v["name"], v["state"]) for v in s.json("vms --json")] == [(n, "stopped") for n in ("c", "c-2", "c-3")]
     assert m.events(kind="start") == []
