@@ -62,6 +62,9 @@ int pt_query(struct pt *pt, u64 va, struct pt_mapping *out)
 static void count_leaves(const struct pt *pt, const u64 *table, unsigned level, u64 counts[3])
 {
     for (u64 slot = 0; slot < PT_SLOTS; slot++) {
+        if (table[slot] == 0) { /* nothing, in every format; and the lock is held */
+            continue;
+        }
         if (pt_is_mapped(pt, table[slot], level)) {
             counts[level]++;
         } else if (pt_is_table(pt, table[slot], level)) {
