@@ -6,6 +6,7 @@
 #include "vcpu/exit.h"
 
 struct vcpu;
+struct vcpu_assist; /* the ISA's own */
 
 struct vcpu_caps {
     char missing[96];    /* when probe fails: what is missing, for the refusal line */
@@ -32,6 +33,7 @@ enum vcpu_window { VCPU_WINDOW_IRQ = 1, VCPU_WINDOW_NMI = 2 };
 struct vcpu_backend {
     const char *name;                      /* as the banner says it */
     const struct pt_format *nested_format;
+    const struct vcpu_assist *assist;      /* hardware's help for the interrupt chip; NULL: none */
 
     int (*probe)(struct vcpu_caps *caps);  /* no side effects; 0, or -E_NOSYS with caps->missing set */
     int (*cpu_enable)(void);               /* this CPU; rolls back on failure: 0, -E_HW, -E_NOMEM */

@@ -13,6 +13,12 @@ struct irqchip_access {
     u64 value;
 };
 
+/* What the hardware did on the chip's behalf, of which the chip has to know. */
+enum irqchip_notice {
+    IRQCHIP_ENDED,   /* the interrupt of this vector */
+    IRQCHIP_WRITTEN, /* the register at this offset holds what the guest wrote */
+};
+
 struct irqchip_ops {
     /* Is an interrupt waiting for this vCPU, masked by nothing but the CPU's own interrupt flag? Cheap, lock-free
      * hint. */
@@ -26,4 +32,11 @@ struct irqchip_ops {
 
     /* Acknowledge: take the highest waiting interrupt's vector. Returns false when there is none after all. */
     bool (*acknowledge)(void *chip, struct vcpu *v, u8 *vector);
+
+    /* Where the hardware helps (struct vcpu_backend.assist), else NULL. Owner CPU, IRQs off.
+     * sync: what goes in with the next entry is decided; tell the hardware what else there is. acknowledge() leaves to it what
+     * it delivers. Returns whether something must not go in before what was acknowledged did: it wants a window. hold: the
+     * hardware must deliver nothing until the next call. */
+    bool (*sync)(void *chip, struct vcpu *v, bool hold);
+    void (*notice)(void *chip, struct vcpu *v, enum irqchip_notice what, u32 value);
 };

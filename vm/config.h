@@ -89,6 +89,7 @@ struct mote_config {
     u8 escape;
     u32 cpus;           /* 0 = all */
     bool selftest;
+    bool software_irqchip;
     char focus[VM_NAME_MAX];
     struct vm_config vms[VM_MAX];
     u32 vm_count;

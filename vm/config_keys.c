@@ -251,6 +251,18 @@ static bool set_selftest(const struct config_setting *s)
     return set_bool(s, &s->config->selftest);
 }
 
+static bool set_irqchip(const struct config_setting *s)
+{
+    static const char *const names[] = {"hardware", "software"};
+    u32 found = config_choose(s->value, names, ARRAY_SIZE(names));
+
+    if (found == ARRAY_SIZE(names)) {
+        return config_refuse_value(s, "neither hardware nor software");
+    }
+    s->config->software_irqchip = found != 0;
+    return true;
+}
+
 static bool set_log(const struct config_setting *s)
 {
     static const char *const names[] = {"debug", "info", "warn"};

@@ -146,5 +146,6 @@ void config_show_mote(const struct mote_config *config, char *text, size_t size)
     } else {
         append(text, size, " cpus=all");
     }
-    append(text, size, " selftest=%s", config->selftest ? "on" : "off");
+    append(text, size, " irqchip=%s selftest=%s", config->software_irqchip ? "software" : "hardware",
+           config->selftest ? "on" : "off");
 }

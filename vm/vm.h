@@ -93,6 +93,7 @@ struct vm {
     struct image image; /* the kernel's module, for the names in it */
     bool (*find_symbol)(const struct image *image, u64 address, struct vm_symbol *out); /* NULL: the image has no names */
     bool selftest; /* devices and calls that exist for tests */
+    bool software_irqchip; /* no help of the hardware's for the interrupt chip */
     struct gmem mem;
     struct bus pio;
     struct bus mmio;

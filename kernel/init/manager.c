@@ -97,6 +97,7 @@ static int build(u32 id)
     slot->vm = heap_alloc(sizeof(*slot->vm));
     if (slot->vm != NULL) {
         slot->vm->selftest = manager.config->selftest;
+        slot->vm->software_irqchip = manager.config->software_irqchip;
         slot->vm->ended = vm_ended;
         rc = board_build_vm(slot->vm, id, config, images, why);
     }

@@ -17,7 +17,9 @@ from machine import BUILD, ELF, Machine  # noqa: E402
 
 BASELINE = pathlib.Path(__file__).with_name("baseline.json")
 ICOUNT = ["-icount", "shift=0,sleep=off"]
-BACKENDS = {"svm": {"cpu": "EPYC,+svm,+npt", "extra": ICOUNT}, "bochs-vmx": {}}
+# Bochs' CPU does the frequent work of a local APIC by itself, or is told not to.
+BACKENDS = {"svm": {"cpu": "EPYC,+svm,+npt", "extra": ICOUNT}, "bochs-vmx": {},
+            "bochs-vmx-software": {"backend": "bochs-vmx", "cmdline": "console=com1 on-idle=exit:vm irqchip=software"}}
 PAYLOAD = (str(BUILD / "guests" / "cost.bin"), "kernel vm=cost type=flat mode=long load=0x100000 mem=16M")
 TOLERANCE = 1.02
 # Figures that vary with what the compiler, the clock and the guest's own random numbers do are not compared.
@@ -33,20 +35,22 @@ BARS = {
     # Linux from its entry to /init: instructions of the host per million of the guest's own.
     "linux-quiet": (10000, ""), "linux-log": (50000, ""),
 }
+# Where the hardware helps, these make no exit.
+NO_EXIT = {f"bochs-vmx.{name}": (8, 8) for name in ("x2apic-eoi", "x2apic-tpr", "lapic-mmio-read", "lapic-mmio-write")}
 # Beside how many tiny VMs these must cost the same, and with how many vCPUs in the VM itself.
 NEIGHBOURS = (1, 16, 63)  # 64 VMs are the most
 VCPUS = 8
 SAME = ("cpuid", "port-pic", "port-nobody", "lapic-mmio-read", "x2apic-tpr")
 
 
-def costs(backend, name, vcpus=1, neighbours=0, **options):
+def costs(name, vcpus=1, neighbours=0, **options):
     """The COST lines of the payload, and the host's event of its own boot."""
     workdir = BUILD / "bench" / name
     modules = [(PAYLOAD[0], f"{PAYLOAD[1]} vcpus={vcpus}")]
     if neighbours:
         modules.append((str(BUILD / "guests" / "idle.bin"),
                         f"kernel vm=idle type=flat mode=real load=0x7c00 mem=1M copies={neighbours}"))
-    with Machine(workdir, backend=backend, modules=modules, **options) as m:
+    with Machine(workdir, modules=modules, **options) as m:
         m.wait_for(r"DONE pass=\d+ fail=0", timeout=300)
         found = dict(re.findall(r"COST (\S+) (\d+)", m.text))
         boot = m.events(kind="boot")[0]
@@ -59,13 +63,16 @@ def exits():
     """Each operation's cost on each vendor; alone, beside VMs, with more vCPUs."""
     figures, wrong, boot = {}, [], None
     for backend, options in BACKENDS.items():
-        alone, event = costs(backend, backend, **options)
+        options = {"backend": backend} | options
+        alone, event = costs(backend, **options)
         boot = boot or event
         figures |= {f"{backend}.{name}": ticks for name, ticks in alone.items()}
+        if backend == "bochs-vmx-software":
+            continue
         others = {f"beside {n} VMs": {"neighbours": n} for n in (NEIGHBOURS if backend == "svm" else NEIGHBOURS[-1:])}
         others[f"with {VCPUS} vCPUs"] = {"vcpus": VCPUS}
         for where, more in others.items():
-            there, _ = costs(backend, f"{backend}-{where.replace(' ', '-')}", **more, **options)
+            there, _ = costs(f"{backend}-{where.replace(' ', '-')}", **more, **options)
             wrong += [f"{backend}.{name} is {there[name]} {where}, {alone[name]} alone"
                       for name in SAME if there[name] > alone[name] + 2]
             print(f"{backend} {where}: " + " ".join(f"{name}={there[name]}" for name in SAME))
@@ -104,6 +111,7 @@ def judge(figures, baseline):
     print(f"{'figure':36} {'now':>12} {'bar':>6} {'aim':>6} {'baseline':>12}")
     for name, value in sorted(figures.items()):
         bar, aim = BARS.get(name.split(".", 1)[1], ("", "")) if name.split(".")[0] in BACKENDS else ("", "")
+        bar, aim = NO_EXIT.get(name, (bar, aim))
         old = baseline.get(name)
         print(f"{name:36} {value:12} {bar:>6} {aim:>6} {old if old is not None else '-':>12}")
         if bar != "" and value > bar:

@@ -24,10 +24,14 @@ static void test_page(void)
     for (u32 reg = 0; reg < 0x40; reg++) {
         u32 value = apic_get(reg);
         u32 error = apic_errors();
-        bool hole = reg < 2 || (reg >= 4 && reg < 8) || reg == 9 || reg == 0x0B || reg == 0x0C ||
+        bool hole = reg < 2 || (reg >= 4 && reg < 8) || reg == 9 || reg == 0x0C ||
                     (reg > APIC_ESR && reg < APIC_ICR) || (reg > APIC_CURRENT && reg < APIC_DIVIDE) || reg == APIC_SELF;
         print("reg 0x%03x value=0x%08x error=0x%02x\n", reg * 16, value, error);
-        wrong += hole ? error != 0x80 || value != 0 : error != 0;
+        if (reg == APIC_EOI) { /* not to be read: some CPUs call it an error, others give zero */
+            wrong += (error & ~0x80U) != 0 || value != 0;
+        } else {
+            wrong += hole ? error != 0x80 || value != 0 : error != 0;
+        }
     }
     check(wrong == 0, "xapic-sweep", "wrong=%u", wrong);
     check(apic_get(APIC_ID) == 0 && (apic_get(APIC_VERSION) & 0xFF) >= 0x10, "xapic-identity", "version=0x%x",

@@ -85,7 +85,7 @@ class Machine:
         (self.workdir / "serial.txt").write_bytes(self.output)
 
     def _build_iso(self):
-        lines = [f"multiboot2 /boot/mote.elf {self.cmdline}"]
+        lines = [f"multiboot2 /boot/mote.elf {self.cmdline} {os.environ.get('MOTE_APPEND', '')}".rstrip()]
         files = list(self.files)
         for number, (path, args) in enumerate(self.modules):
             name = f"m{number}-{pathlib.Path(path).name}"

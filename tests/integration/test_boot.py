@@ -134,7 +134,8 @@ def memory_guest(machine, guest, backend, memory, mem, checks):
 def test_small_leaves(machine, guest, backend):
     """Row 43: 4 KiB leaves around the holes below 1 MiB, 2 MiB leaves above; no gigabyte is there to be mapped as one."""
     _, leaves, seen = memory_guest(machine, guest, backend, 128, "64M", {"low-pages", "low-end"})
-    assert leaves == {"leaves-4k": 480, "leaves-2m": 31, "leaves-1g": 0}
+    watched = backend == "bochs-vmx"  # the local APICs' page, where the hardware helps
+    assert leaves == {"leaves-4k": 480 + watched, "leaves-2m": 31, "leaves-1g": 0}
     assert seen["low-pages"][1] == f"bytes={64 << 20} bad=0"
 
 

@@ -6,6 +6,7 @@
 #include "vm/dev/x86_64/ioapic.h"
 
 struct apic_rig rig;
+static u32 pages[LAPIC_CPUS_MAX][LAPIC_MMIO_SIZE / sizeof(u32)] ALIGNED(LAPIC_MMIO_SIZE);
 u64 rig_now_ns;
 u64 rig_programmed_ns;
 
@@ -80,7 +81,7 @@ void rig_start(u32 count)
                                 .startup = on_startup, .eoi = on_eoi};
     for (u32 i = 0; i < count; i++) {
         rig.bus.lapic[i] = &rig.lapic[i];
-        vlapic_init(&rig.lapic[i], &rig.bus, i);
+        vlapic_init(&rig.lapic[i], &rig.bus, i, pages[i]);
         rig_write(i, R_SVR, SVR_ENABLE | VECTOR_MASK);
     }
 }

@@ -150,6 +150,7 @@ static const struct {
     {"", "kernel vm=a gdb=com2 copies=2", "0|a-2|gdb|com2 is the debugger port of a, did you mean com3?"},
     {"", "kernel \"vm=x", "0|vm0|vm|quote without an end"},
     {"strict=2", "", "-1||strict|bad value '2': neither on nor off"},
+    {"irqchip=fast", "", "-1||irqchip|bad value 'fast': neither hardware nor software"},
     {"selftest=x", "", "-1||selftest|bad value 'x'"},
     {"log=loud", "", "-1||log|bad value 'loud': none of debug info warn"},
     {"on-idle=sleep", "", "-1||on-idle|bad value 'sleep': none of halt poweroff reboot exit:CODE exit:vm"},
@@ -218,6 +219,7 @@ static void test_defaults(void **state)
     assert_int_equal(config.escape, 0x1D);
     assert_true(config.strict);
     assert_false(config.selftest);
+    assert_false(config.software_irqchip);
     assert_string_equal(config.focus, "");
     assert_string_equal(config.vms[0].name, "vm0");
     assert_int_equal(config.vms[0].mem_bytes, MIB(128));
@@ -634,8 +636,8 @@ static void test_show(void **state)
     assert_string_equal(text, "mem=128M vcpus=1 type=auto mode=auto modules=1 timeout-ms=0 share=100% start=auto pin=all load=auto entry=auto "
                               "require=off copies=1 on-exit=stop on-crash=report watchdog-ms=0 uart=com1 trace=none gdb=none");
     config_show_mote(&config, text, sizeof(text));
-    assert_string_equal(text, "console=uart:0x3f8,115200 log=info on-idle=halt strict=on focus=first escape=^] cpus=all selftest=off");
-    parse_one("console=com2,9600,fb log=debug on-idle=exit:7 strict=off focus=a escape=none cpus=3 selftest=on",
+    assert_string_equal(text, "console=uart:0x3f8,115200 log=info on-idle=halt strict=on focus=first escape=^] cpus=all irqchip=hardware selftest=off");
+    parse_one("console=com2,9600,fb log=debug on-idle=exit:7 strict=off focus=a escape=none cpus=3 irqchip=software selftest=on",
               "kernel vm=a mem=8M vcpus=2 type=flat mode=long timeout=3s share=50% start=manual pin=0,2-3,255 load=1M entry=0x100008 "
               "require=1 copies=1 on-exit=restart:4 on-crash=halt watchdog=1500ms uart=com3,com1 trace=exits gdb=com3,wait");
     assert_int_equal(complaint_count, 0);
@@ -643,7 +645,7 @@ static void test_show(void **state)
     assert_string_equal(text, "mem=8M vcpus=2 type=flat mode=long modules=1 timeout-ms=3000 share=50% start=manual pin=0,2-3,255 load=0x100000 "
                               "entry=0x100008 require=on copies=1 on-exit=restart:4 on-crash=halt watchdog-ms=1500 uart=com3,com1 trace=exits gdb=com3,wait");
     config_show_mote(&config, text, sizeof(text));
-    assert_string_equal(text, "console=uart:0x2f8,9600,fb log=debug on-idle=exit:7 strict=off focus=a escape=none cpus=3 selftest=on");
+    assert_string_equal(text, "console=uart:0x2f8,9600,fb log=debug on-idle=exit:7 strict=off focus=a escape=none cpus=3 irqchip=software selftest=on");
     config_show_vm(&config.vms[0], small, sizeof(small));
     assert_string_equal(small, "mem=8M ");
     parse_one("console=none on-idle=exit:vm", "kernel uart=none on-crash=restart");

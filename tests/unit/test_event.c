@@ -33,6 +33,22 @@ static bool chip_acknowledge(void *ctx, struct vcpu *v, u8 *vector)
 
 static const struct irqchip_ops chip_ops = {.pending = chip_pending, .acknowledge = chip_acknowledge};
 
+/* The same where hardware delivers by itself: sync() comes last, and may ask for a window. */
+static struct { unsigned calls, injected_before; bool behind, held; } helped;
+
+static bool chip_sync(void *ctx, struct vcpu *v, bool hold)
+{
+    (void)ctx;
+    (void)v;
+    helped.calls++;
+    helped.held = hold;
+    helped.injected_before = fake_log.injected;
+    return helped.behind;
+}
+
+static const struct irqchip_ops helped_ops = {
+    .pending = chip_pending, .acknowledge = chip_acknowledge, .sync = chip_sync};
+
 static int setup(void **state)
 {
     (void)fake_setup(state);
@@ -351,6 +367,51 @@ static void nothing_to_do_is_cheap(void **state)
     assert_int_equal(fake_log.injected + fake_log.window_calls + fake_log.flushes, 0);
 }
 
+static void hardware_delivers_what_the_chip_leaves_to_it(void **state)
+{
+    (void)state;
+    memset(&helped, 0, sizeof(helped));
+    fake_v.config.chip_ops = &helped_ops;
+    chip.spurious = true; /* nothing for the software to inject */
+    arrive();
+    enter(); /* IF = 0: it must not go in as soon as that changes, the host decides again */
+    assert_int_equal(fake_log.windows, VCPU_WINDOW_IRQ);
+    assert_int_equal(helped.calls, 1);
+    a->rflags |= RFLAGS_IF;
+    enter();
+    assert_int_equal(fake_log.injected, 0);
+    assert_int_equal(fake_log.windows, 0);
+    assert_int_equal(helped.calls, 2);
+    fake_v.requests |= VCPU_REQ_EVENT;
+    x86_raise_ud(&fake_v); /* goes in first: the interrupt waits */
+    enter();
+    assert_int_equal(fake_log.event.vector, VECTOR_UD);
+    assert_int_equal(helped.injected_before, 1);
+    assert_int_equal(fake_log.windows, VCPU_WINDOW_IRQ);
+    chip.waiting = 0;
+    enter();
+    assert_int_equal(fake_log.windows, 0);
+    unsigned calls = helped.calls;
+    enter();
+    assert_int_equal(helped.calls, calls); /* nothing to do */
+    chip.spurious = false;
+    helped.behind = true; /* one that software injects, with others behind it */
+    arrive();
+    enter();
+    assert_int_equal(fake_log.injected, 1);
+    assert_int_equal(fake_log.windows, VCPU_WINDOW_IRQ);
+    helped.behind = false;
+    enter();
+    assert_int_equal(fake_log.windows, 0);
+    assert_false(helped.held);
+    a->special |= X86_SPECIAL_STEP; /* a debugger steps: the hardware has to wait as the software does */
+    a->rflags |= RFLAGS_TF;
+    arrive();
+    enter();
+    assert_true(helped.held);
+    assert_int_equal(fake_log.injected, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -369,6 +430,7 @@ int main(void)
         cmocka_unit_test_setup(what_ends_a_halt, setup),
         cmocka_unit_test_setup(flush_on_request_and_generation, setup),
         cmocka_unit_test_setup(nothing_to_do_is_cheap, setup),
+        cmocka_unit_test_setup(hardware_delivers_what_the_chip_leaves_to_it, setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-/* units: vm/board/x86_64/kvm_calls.c vm/board/x86_64/pv_eoi.c vm/dev/x86_64/lapic.c vm/dev/x86_64/lapic_regs.c vm/dev/x86_64/lapic_timer.c vm/dev/x86_64/apic_bus.c vm/dev/x86_64/ioapic.c vm/bus.c kernel/timer.c tests/unit/apic_rig.c */
+/* units: vm/board/x86_64/kvm_calls.c vm/board/x86_64/pv_eoi.c vm/dev/x86_64/lapic.c vm/dev/x86_64/lapic_regs.c vm/dev/x86_64/lapic_timer.c vm/dev/x86_64/lapic_assist.c vm/dev/x86_64/apic_bus.c vm/dev/x86_64/ioapic.c vm/bus.c kernel/timer.c tests/unit/apic_rig.c */
 /* KVM's hypercalls between CPUs, and the end of interrupt without an exit. */
 #include "tests/unit/host.h"
 #include "kernel/base/percpu.h"

@@ -109,7 +109,7 @@ static void test_caps(void **state)
     assert_int_equal(caps.revision, 0x2B);
     assert_int_equal(caps.timer_shift, 0);
     vmx_caps_summary(&caps, text, sizeof(text));
-    assert_string_equal(text, "revision=0x2b asids=65536 levels=4 features=ept,ug,vpid,ad,2m,1g,timer,invpcid,xsaves");
+    assert_string_equal(text, "revision=0x2b asids=65536 levels=4 features=ept,ug,vpid,ad,2m,1g,timer,invpcid,tpr-shadow,apicv,xsaves");
 }
 
 static void test_caps_vpid_without_invvpid(void **state)

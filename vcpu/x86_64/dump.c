@@ -41,7 +41,7 @@ void vcpu_dump(struct vcpu *v, const char *vm_name)
     log_event("vm=%s ev=regs vcpu=%u state=%s exits=%llu rip=0x%llx rflags=0x%llx cpl=%u blocking=0x%x", vm_name,
               v->config.id, vcpu_state_name(v->state), LLX(vcpu_exits(v)), LLX(a->rip), LLX(a->rflags), a->cpl, a->blocking);
     log_event("vm=%s ev=regs vcpu=%u cr0=0x%llx cr2=0x%llx cr3=0x%llx cr4=0x%llx cr8=0x%llx efer=0x%llx xcr0=0x%llx", vm_name,
-              v->config.id, LLX(a->cr0), LLX(a->cr2), LLX(a->cr3), LLX(a->cr4), LLX(a->cr8), LLX(a->efer), LLX(a->xcr0));
+              v->config.id, LLX(a->cr0), LLX(a->cr2), LLX(a->cr3), LLX(a->cr4), LLX(x86_cr8_read(v)), LLX(a->efer), LLX(a->xcr0));
     dump_gprs(a, vm_name, v->config.id);
     dump_segments(a, vm_name, v->config.id);
     log_event("vm=%s ev=regs vcpu=%u gdtr=0x%llx/0x%x idtr=0x%llx/0x%x dr6=0x%llx dr7=0x%llx", vm_name, v->config.id,

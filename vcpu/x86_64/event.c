@@ -257,6 +257,14 @@ static bool exit_instead(struct vcpu *v, struct vcpu_exit *exit)
     return true;
 }
 
+/* Where hardware delivers, too. */
+static inline __attribute__((always_inline)) bool sync_chip(struct vcpu *v, bool hold)
+{
+    const struct irqchip_ops *ops = v->config.chip_ops;
+
+    return ops != NULL && ops->sync != NULL && ops->sync(v->config.chip, v, hold);
+}
+
 /* After delivery: what still waits, and for which windows. */
 static inline __attribute__((always_inline)) void settle(struct vcpu *v, u32 windows)
 {
@@ -285,6 +293,7 @@ static __attribute__((noinline)) enum special deliver_special(struct vcpu *v, st
     }
     take_requests(v);
     (void)inject_first(v);
+    (void)sync_chip(v, true);
     settle(v, a->reinject ? VCPU_WINDOW_IRQ : 0);
     return SPECIAL_ENTERS;
 }
@@ -298,7 +307,11 @@ bool x86_deliver_events(struct vcpu *v, struct vcpu_exit *exit)
         }
     }
     take_requests(v);
-    settle(v, deliver(v));
+    u32 windows = deliver(v);
+    if (sync_chip(v, false)) {
+        windows |= VCPU_WINDOW_IRQ;
+    }
+    settle(v, windows);
     return true;
 }
 

@@ -37,6 +37,29 @@ static void exit_nothing(struct vcpu *v, const struct x86_exit *xe, struct vcpu_
     (void)exit;
 }
 
+/* --- the interrupt chip where the hardware helps; x86_before_entry() looks what follows -------------------------------- */
+
+static void exit_priority(struct vcpu *v, const struct x86_exit *xe, struct vcpu_exit *exit)
+{
+    (void)xe;
+    (void)exit;
+    vcpu_request(v, VCPU_REQ_EVENT);
+}
+
+static void exit_eoi(struct vcpu *v, const struct x86_exit *xe, struct vcpu_exit *exit)
+{
+    (void)exit;
+    v->config.chip_ops->notice(v->config.chip, v, IRQCHIP_ENDED, (u32)xe->qual);
+    vcpu_request(v, VCPU_REQ_EVENT);
+}
+
+static void exit_chip_write(struct vcpu *v, const struct x86_exit *xe, struct vcpu_exit *exit)
+{
+    (void)exit;
+    v->config.chip_ops->notice(v->config.chip, v, IRQCHIP_WRITTEN, (u32)xe->qual);
+    vcpu_request(v, VCPU_REQ_EVENT);
+}
+
 static void exit_unknown(struct vcpu *v, const struct x86_exit *xe, struct vcpu_exit *exit)
 {
     (void)v;
@@ -207,6 +230,9 @@ x86_exit_handler *const x86_exit_handlers[X86_EXIT_CODES] = {
     [X86_EXIT_INIT] = exit_kicked,
     [X86_EXIT_SIPI] = exit_kicked,
     [X86_EXIT_TIMER] = exit_kicked,
+    [X86_EXIT_PRIORITY] = exit_priority,
+    [X86_EXIT_EOI] = exit_eoi,
+    [X86_EXIT_CHIP_WRITE] = exit_chip_write,
     [X86_EXIT_NOTHING] = exit_nothing,
     [X86_EXIT_ENTRY_FAILED] = exit_entry_failed,
     [X86_EXIT_UNKNOWN] = exit_unknown,

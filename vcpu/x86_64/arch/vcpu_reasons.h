@@ -21,6 +21,9 @@
     X(SHUTDOWN)     /* triple fault */                                                                                 \
     X(INIT) X(SIPI)                                                                                                    \
     X(TIMER)        /* preemption timer: as INTR */                                                                    \
+    X(PRIORITY)     /* the task priority fell below what a request waits for */                                        \
+    X(EOI)          /* qual: the vector that the hardware ended, and the chip has to know */                           \
+    X(CHIP_WRITE)   /* qual: the offset of the chip's register that was written */                                     \
     X(NOTHING)      /* the backend repaired something itself: enter again */                                           \
     X(ENTRY_FAILED)
 

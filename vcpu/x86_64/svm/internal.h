@@ -123,6 +123,9 @@ static inline void svm_touch(struct svm_vcpu *svm, u32 clean_bits)
     svm->vmcb->control.clean &= ~clean_bits;
 }
 
+/* apic.c */
+extern const struct vcpu_assist svm_assist;
+
 /* asid.c: give the vCPU a new ASID of this CPU, flushing the TLB when they have been used up. IRQs off. */
 void svm_asid_assign(struct svm_vcpu *svm);
 /* The CPU's next assignment starts over with a flush; for a flush that may not have happened. */

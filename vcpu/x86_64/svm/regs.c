@@ -95,7 +95,7 @@ static void flush_cr(struct vcpu_arch *arch, struct vmcb_save *save)
     save->g_pat = arch->pat;
 }
 
-/* CR8 and PAT change by intercepted instructions only: v->arch has them always. */
+/* PAT changes by intercepted instructions only: v->arch has it always. CR8 is the interrupt chip's. */
 static void fetch_cr(struct vcpu_arch *arch, struct vmcb_save *save)
 {
     arch->cr0 = save->cr0;

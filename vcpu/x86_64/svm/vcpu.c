@@ -166,6 +166,7 @@ static void svm_dump(struct vcpu *v)
 
 const struct vcpu_backend svm_backend = {
     .name = "svm",
+    .assist = &svm_assist,
     .nested_format = &svm_nested_format,
     .probe = svm_backend_probe,
     .cpu_enable = svm_backend_enable,

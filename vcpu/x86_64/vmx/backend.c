@@ -124,6 +124,9 @@ static int make_shared(void)
         if (error == 0) {
             error = make_msr_bitmap();
         }
+        if (error == 0) {
+            error = vmx_assist_make();
+        }
     }
     spin_unlock(&shared_lock, flags);
     return error;
@@ -156,6 +159,7 @@ static bool vmx_cpu_enabled(void)
 
 const struct vcpu_backend vmx_backend = {
     .name = "vmx",
+    .assist = &vmx_assist,
     .nested_format = &ept_format,
     .probe = vmx_probe,
     .cpu_enable = vmx_cpu_enable,

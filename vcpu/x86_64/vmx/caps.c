@@ -166,6 +166,8 @@ void vmx_caps_summary(const struct vmx_caps *caps, char *buf, size_t size)
         {"1g", (ept & VMX_EPT_1G) != 0},
         {"timer", (caps->controls[VMX_PIN] & VMX_CTL(PIN, PREEMPTION_TIMER)) != 0},
         {"invpcid", vmx_control_allowed(caps, VMX_PROC2, VMX_CTL(PROC2, INVPCID))},
+        {"tpr-shadow", vmx_control_allowed(caps, VMX_PROC, VMX_CTL(PROC, TPR_SHADOW))},
+        {"apicv", vmx_control_allowed(caps, VMX_PROC2, VMX_CTL(PROC2, APIC_REGISTERS) | VMX_CTL(PROC2, VIRTUAL_INTERRUPTS))},
         {"xsaves", vmx_control_allowed(caps, VMX_PROC2, VMX_CTL(PROC2, XSAVES))},
     };
     size_t used = (size_t)fmt_snprintf(buf, size, "revision=%#x asids=%u levels=4 features=ept,ug", caps->revision,

@@ -67,6 +67,7 @@ static void write_execution(struct vcpu *v)
         vmcs_write(VMCS_PLE_WINDOW, PAUSE_LOOP_WINDOW);
     }
     hw->proc = vmx_caps.controls[VMX_PROC];
+    hw->proc2 = proc2;
     vmcs_write(VMCS_PIN_CONTROLS, vmx_caps.controls[VMX_PIN]);
     vmcs_write(VMCS_PROC_CONTROLS, hw->proc);
     vmcs_write(VMCS_PROC2_CONTROLS, proc2);
@@ -135,6 +136,7 @@ static void write_timer(struct vcpu *v)
 void vmx_controls_write(struct vcpu *v)
 {
     write_execution(v);
+    vmx_assist_reset(vmx_of(v));
     write_masks(vmx_of(v));
     write_transitions(v);
     write_guest_constants(v);

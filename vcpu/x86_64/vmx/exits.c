@@ -23,9 +23,12 @@
 #define QUAL_EPT_LINEAR BIT(7)
 #define QUAL_EPT_FINAL BIT(8) /* with LINEAR: the access itself, not the guest's page walk */
 #define QUAL_EPT_NMI_UNBLOCKED BIT(12)
+#define QUAL_APIC_OFFSET_MASK GENMASK(11, 0)
+#define QUAL_APIC_TYPE_MASK GENMASK(15, 12)
 #define ACCESS_DPL_MASK GENMASK(6, 5) /* of SS: the CPL */
 #define QUAL_DB_DR6_MASK (DR6_B0 | DR6_B1 | DR6_B2 | DR6_B3 | DR6_BD | DR6_BS)
 
+enum { APIC_READ, APIC_WRITE, APIC_FETCH, APIC_IN_DELIVERY }; /* the others are accesses of page walks */
 enum { CR_TYPE_MOV_TO, CR_TYPE_MOV_FROM, CR_TYPE_CLTS, CR_TYPE_LMSW };
 
 /* IRET unblocked NMIs and then faulted: they are still blocked for the guest, SDM 28.2.3. */
@@ -185,6 +188,18 @@ static void decode_ept_violation(struct vcpu *v, struct x86_exit *xe)
     if ((qual & QUAL_EPT_NMI_UNBLOCKED) != 0) {
         nmi_unblocked_by_iret(v);
     }
+}
+
+/* Always the page at its architectural address: elsewhere nobody is helped. SDM table 28-6. */
+static void decode_apic_access(struct vcpu *v, struct x86_exit *xe)
+{
+    static const u32 flags[] = {[APIC_READ] = NPF_READ, [APIC_WRITE] = NPF_WRITE, [APIC_FETCH] = NPF_EXEC,
+                                [APIC_IN_DELIVERY] = NPF_WRITE};
+
+    decode_raw(v, xe);
+    u64 type = FIELD_GET(QUAL_APIC_TYPE_MASK, xe->qual);
+    xe->npf.gpa = GPA(X86_APIC_PAGE_GPA + FIELD_GET(QUAL_APIC_OFFSET_MASK, xe->qual));
+    xe->npf.flags = NPF_PRESENT | (type < ARRAY_SIZE(flags) ? flags[type] : NPF_WALK);
 }
 
 static void decode_ept_misconfiguration(struct vcpu *v, struct x86_exit *xe)

@@ -1,6 +1,7 @@
 /* What the files of the VMX backend share. */
 #pragma once
 #include "vcpu/vcpu.h"
+#include "vcpu/x86_64/assist.h"
 #include "vcpu/x86_64/vmx/caps.h"
 #include "vcpu/x86_64/vmx/vmcs.h"
 #include "vcpu/x86_64/x86.h"
@@ -27,7 +28,10 @@ struct vmx_vcpu {
     bool timer;      /* the preemption timer is on */
     u32 loaded_cpu;  /* where the VMCS is current; CPU_MAX = nowhere */
     u32 last_cpu;    /* for which CPU the host state was written and translations are current */
-    u32 proc, entry; /* controls as now in the VMCS */
+    u32 proc, proc2, entry; /* controls as now in the VMCS */
+    enum x86_help help;
+    u8 threshold;     /* of the task priority, as now in the VMCS */
+    u64 eoi_exits[4]; /* as now in the VMCS */
     u64 rflags, rsp; /* guest values as now in the VMCS: what did not change is not written */
     u32 blocking;
     u64 s2_generation; /* of the stage-2 tree at the last INVEPT */
@@ -94,6 +98,9 @@ void vmx_host_write(void);                 /* host.c: this CPU's host state */
 void vmx_regs_flush(struct vcpu *v);       /* regs.c: dirty groups into the VMCS */
 void vmx_event_vectoring(struct vcpu *v);  /* events.c: an event whose delivery the exit interrupted */
 void vmx_flush_all_of(struct vcpu *v);     /* tlb.c: whatever this CPU may have cached for the vCPU */
+int vmx_assist_make(void);                 /* apic.c: what all vCPUs share; 0 or -E_NOMEM */
+void vmx_assist_reset(struct vmx_vcpu *hw); /* apic.c: into a fresh VMCS */
+extern const struct vcpu_assist vmx_assist; /* apic.c */
 u16 vmx_vpid_alloc(void);                  /* tlb.c: 0 = none left or not supported */
 void vmx_vpid_free(u16 vpid);
 void vmx_flush_cpu(void);                  /* tlb.c: everything cached on this CPU for any guest */

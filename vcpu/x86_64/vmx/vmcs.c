@@ -4,7 +4,7 @@
 
 enum width { W16, W64, W32, WN };
 enum type { CONTROL, RO, GUEST, HOST };
-enum need { ALWAYS, NEED_VPID, NEED_XSAVES, NEED_TIMER, NEED_PLE };
+enum need { ALWAYS, NEED_VPID, NEED_XSAVES, NEED_TIMER, NEED_PLE, NEED_TPR_SHADOW, NEED_APIC_ACCESSES, NEED_VIRTUAL_INTERRUPTS };
 
 struct field {
     const char *name;
@@ -36,6 +36,12 @@ static bool exists(const struct vmx_caps *caps, u8 need)
         return vmx_control_allowed(caps, VMX_PIN, VMX_CTL(PIN, PREEMPTION_TIMER));
     case NEED_PLE:
         return vmx_control_allowed(caps, VMX_PROC2, VMX_CTL(PROC2, PAUSE_LOOP_EXITING));
+    case NEED_TPR_SHADOW:
+        return vmx_control_allowed(caps, VMX_PROC, VMX_CTL(PROC, TPR_SHADOW));
+    case NEED_APIC_ACCESSES:
+        return vmx_control_allowed(caps, VMX_PROC2, VMX_CTL(PROC2, VIRTUALIZE_APIC_ACCESSES));
+    case NEED_VIRTUAL_INTERRUPTS:
+        return vmx_control_allowed(caps, VMX_PROC2, VMX_CTL(PROC2, VIRTUAL_INTERRUPTS));
     case ALWAYS:
         break;
     }

@@ -1,5 +1,7 @@
 #include "vm/board/x86_64/irqchip.h"
+#include "kernel/base/panic.h"
 #include "kernel/lib/errno.h"
+#include "mm/physmap.h"
 #include "vcpu/x86_64/policy.h"
 
 #define MSR_APIC_BASE 0x1BU
@@ -25,25 +27,19 @@ static struct vlapic *settled_lapic_of(void *chip, const struct vcpu *v)
     return &pc->lapic[v->config.id];
 }
 
-/* The PIC's INTR wire goes to the boot processor's LINT0. */
-static bool pic_waits(struct pc_irqchip *chip, u32 cpu)
-{
-    return cpu == 0 && READ_ONCE(chip->pic.output) && vlapic_accepts_extint(&chip->lapic[0]);
-}
-
 static bool pending(void *chip, const struct vcpu *v)
 {
     struct pc_irqchip *pc = chip;
 
     pv_eoi_settle(&pc->pv_eoi[v->config.id], lapic_of(chip, v), true);
-    return vlapic_pending(lapic_of(chip, v)) || pic_waits(chip, v->config.id);
+    return vlapic_pending(lapic_of(chip, v)) || pc_irqchip_pic_waits(chip, v->config.id);
 }
 
 static bool acknowledge(void *chip, struct vcpu *v, u8 *vector)
 {
     struct pc_irqchip *pc = chip;
 
-    if (pic_waits(pc, v->config.id) && vpic_acknowledge(&pc->pic, vector)) {
+    if (pc_irqchip_pic_waits(pc, v->config.id) && vpic_acknowledge(&pc->pic, vector)) {
         return true;
     }
     if (!vlapic_acknowledge(lapic_of(chip, v), vector)) {
@@ -53,10 +49,13 @@ static bool acknowledge(void *chip, struct vcpu *v, u8 *vector)
     return true;
 }
 
-static int access_priority(struct vlapic *lapic, bool write, u64 *value)
+static int access_priority(struct pc_irqchip *pc, struct vcpu *v, bool write, u64 *value)
 {
+    struct vlapic *lapic = lapic_of(pc, v);
+
     if (write) {
         vlapic_write_cr8(lapic, *value);
+        pc_irqchip_keep_cr8(pc, v);
     } else {
         *value = vlapic_read_cr8(lapic);
     }
@@ -91,7 +90,7 @@ static __attribute__((noinline)) int sysreg_rare(struct pc_irqchip *pc, struct v
 
     switch (reg) {
     case IRQCHIP_PRIORITY:
-        return access_priority(lapic, write, value);
+        return access_priority(pc, v, write, value);
     case MSR_TSC_DEADLINE:
         return access_deadline(lapic, v, write, value);
     case MSR_APIC_BASE:
@@ -206,13 +205,25 @@ int pc_irqchip_attach(struct pc_irqchip *chip, struct vm *vm)
                                   .startup = on_startup,
                                   .eoi = on_eoi};
     for (u32 i = 0; i < vm->config->vcpus; i++) {
+        int rc = frame_alloc(0, FRAME_OWNER_VM(vm->id), &chip->pages[i]);
+        if (rc != 0) {
+            return rc;
+        }
         chip->bus.lapic[i] = &chip->lapic[i];
-        vlapic_init(&chip->lapic[i], &chip->bus, i);
+        vlapic_init(&chip->lapic[i], &chip->bus, i, phys_ptr(chip->pages[i]));
     }
     vpic_init(&chip->pic, on_intr, chip);
     vioapic_init(&chip->ioapic, &chip->bus);
     int rc = vpic_attach(&chip->pic, &vm->pio);
     return rc != 0 ? rc : vioapic_attach(&chip->ioapic, &vm->mmio);
+}
+
+void pc_irqchip_detach(struct pc_irqchip *chip)
+{
+    for (u32 i = 0; i < VM_VCPUS_MAX && chip->pages[i].v != 0; i++) {
+        int rc = frame_free(chip->pages[i], 0, FRAME_OWNER_VM(chip->vm->id));
+        ASSERT(rc == 0);
+    }
 }
 
 void pc_irqchip_cpu_reset(struct pc_irqchip *chip, u32 cpu)
@@ -223,7 +234,7 @@ void pc_irqchip_cpu_reset(struct pc_irqchip *chip, u32 cpu)
 
 void pc_irqchip_stop(struct pc_irqchip *chip)
 {
-    for (u32 i = 0; i < chip->bus.count; i++) {
+    for (u32 i = 0; i < chip->bus.count && chip->bus.lapic[i] != NULL; i++) {
         vlapic_stop(&chip->lapic[i]);
     }
 }

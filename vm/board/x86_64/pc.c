@@ -150,6 +150,7 @@ static void destroy(struct vm *vm)
 {
     struct pc *pc = vm->board;
 
+    pc_irqchip_detach(&pc->irqchip);
     pc_uarts_destroy(&pc->uarts);
     heap_free(pc);
     vm->board = NULL;
@@ -171,6 +172,9 @@ int board_attach(struct vm *vm, const struct irqchip_ops **chip_ops, void **chip
     *chip_ops = &pc_irqchip_ops;
     *chip = &pc->irqchip;
     int rc = claim_ports(vm, pc);
+    if (rc == 0) {
+        rc = pc_irqchip_assist(&pc->irqchip, vm, chip_ops);
+    }
     if (rc == 0 && vm->selftest) {
         rc = scratch_attach(&pc->scratch, &vm->mmio, MOTE_SCRATCH_MMIO);
     }

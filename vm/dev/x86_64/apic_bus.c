@@ -6,13 +6,13 @@
 
 static bool matches_logical(const struct vlapic *lapic, u32 destination)
 {
-    u32 mine = lapic->ldr;
+    u32 mine = REG(lapic, REG_LDR);
 
     if (vlapic_x2apic(lapic)) {
         return destination >> CLUSTER_BITS == mine >> CLUSTER_BITS && (destination & mine & BIT32_RANGE(15, 0)) != 0;
     }
     mine >>= 24;
-    if (lapic->dfr >> 28 == DFR_FLAT) {
+    if (REG(lapic, REG_DFR) >> 28 == DFR_FLAT) {
         return (destination & mine) != 0;
     }
     return (destination ^ mine) >> 4 == 0 && (destination & mine & BIT32_RANGE(3, 0)) != 0;
@@ -64,7 +64,7 @@ static u32 send_lowest(struct apic_bus *bus, const struct apic_message *m, const
 
     for (u32 i = 0; i < bus->count; i++) {
         struct vlapic *lapic = bus->lapic[(first + i) % bus->count];
-        bool able = lapic != except && matches(lapic, m) && (lapic->svr & SVR_ENABLE) != 0;
+        bool able = lapic != except && matches(lapic, m) && (REG(lapic, REG_SVR) & SVR_ENABLE) != 0;
         if (able && (best == NULL || vlapic_ppr(lapic) < vlapic_ppr(best))) {
             best = lapic;
         }
@@ -92,25 +92,40 @@ u32 apic_bus_send(struct apic_bus *bus, const struct apic_message *m, const stru
     return accepted;
 }
 
-static u32 icr_destination(const struct vlapic *lapic)
+u64 vlapic_icr(const struct vlapic *lapic)
 {
-    u32 narrow = (u32)FIELD_GET(ICR_DESTINATION_8BIT, lapic->icr);
+    u64 high = vlapic_x2apic(lapic) ? (&REG(lapic, REG_ICR))[1] : REG(lapic, REG_ICR_HIGH);
+
+    return high << 32 | REG(lapic, REG_ICR);
+}
+
+void vlapic_set_icr(struct vlapic *lapic, u64 value)
+{
+    u32 *high = vlapic_x2apic(lapic) ? &REG(lapic, REG_ICR) + 1 : &REG(lapic, REG_ICR_HIGH);
+
+    REG(lapic, REG_ICR) = (u32)value;
+    *high = (u32)(value >> 32);
+}
+
+static u32 icr_destination(const struct vlapic *lapic, u64 icr)
+{
+    u32 narrow = (u32)FIELD_GET(ICR_DESTINATION_8BIT, icr);
 
     if (vlapic_x2apic(lapic)) {
-        return (u32)FIELD_GET(ICR_DESTINATION, lapic->icr);
+        return (u32)FIELD_GET(ICR_DESTINATION, icr);
     }
     return narrow == APIC_EVERYBODY_8BIT ? APIC_EVERYBODY : narrow;
 }
 
 void vlapic_send_icr(struct vlapic *lapic)
 {
-    u64 icr = lapic->icr;
+    u64 icr = vlapic_icr(lapic);
     u32 shorthand = (u32)FIELD_GET(ICR_SHORTHAND, icr);
     struct apic_message m = {
         .vector = (u8)FIELD_GET(ICR_VECTOR, icr),
         .mode = (enum apic_mode)FIELD_GET(ICR_MODE, icr),
         .logical = (icr & ICR_LOGICAL) != 0,
-        .destination = icr_destination(lapic),
+        .destination = icr_destination(lapic, icr),
     };
 
     if (m.mode == APIC_INIT && (icr & ICR_LEVEL) != 0 && (icr & ICR_ASSERT) == 0) {

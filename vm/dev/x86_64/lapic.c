@@ -4,70 +4,44 @@
 #include "kernel/lib/string.h"
 #include "vm/dev/x86_64/lapic_bits.h"
 
-/* The highest set bit of 256, or 0: vector 0 never stands in a request or service register. Two words at a time. */
-typedef u64 __attribute__((may_alias)) word_pair;
-static inline bool any(const u32 *words)
-{
-    const word_pair *pairs = (const word_pair *)(const void *)words;
+#define VERSION (0x14U | (LAPIC_LVTS - 1U) << 16)
 
-    return (READ_ONCE(pairs[0]) | READ_ONCE(pairs[1]) | READ_ONCE(pairs[2]) | READ_ONCE(pairs[3])) != 0;
+static void set_bit_atomic(u32 *word, u8 vector)
+{
+    (void)__atomic_fetch_or(word, BIT32(vector % 32), __ATOMIC_SEQ_CST);
 }
 
-static inline u8 highest(const u32 *words)
+static void clear_bit_atomic(u32 *word, u8 vector)
 {
-    const word_pair *pairs = (const word_pair *)(const void *)words;
-
-#pragma GCC unroll 4
-    for (u32 i = 4; i-- != 0;) {
-        u64 pair = READ_ONCE(pairs[i]);
-        if (pair != 0) {
-            return (u8)(i * 64 + 63 - (u32)__builtin_clzll(pair));
-        }
-    }
-    return 0;
-}
-
-static bool test_bit(const u32 *words, u8 vector)
-{
-    return (READ_ONCE(words[vector / 32]) & BIT32(vector % 32)) != 0;
-}
-
-static void set_bit_atomic(u32 *words, u8 vector)
-{
-    (void)__atomic_fetch_or(&words[vector / 32], BIT32(vector % 32), __ATOMIC_SEQ_CST);
-}
-
-static void clear_bit_atomic(u32 *words, u8 vector)
-{
-    (void)__atomic_fetch_and(&words[vector / 32], ~BIT32(vector % 32), __ATOMIC_SEQ_CST);
+    (void)__atomic_fetch_and(word, ~BIT32(vector % 32), __ATOMIC_SEQ_CST);
 }
 
 u32 vlapic_ppr(const struct vlapic *lapic)
 {
-    u32 service = lapic->isr_top & PRIORITY_CLASS;
-
-    return (lapic->tpr & PRIORITY_CLASS) >= service ? lapic->tpr : service;
+    return priority(lapic, lapic->assisted ? vector_highest(lapic, REG_ISR) : lapic->isr_top);
 }
 
-static bool software_enabled(const struct vlapic *lapic)
+bool vlapic_enabled(const struct vlapic *lapic)
 {
-    return (lapic->base & APIC_BASE_EN) != 0 && (lapic->svr & SVR_ENABLE) != 0;
+    return software_enabled(lapic);
 }
 
 /* The trigger mode is set before the request, and the request before the CPU is told: vlapic_acknowledge() reads in the
  * opposite order. */
 static void request(struct vlapic *lapic, u8 vector, bool level)
 {
-    if (level != test_bit(lapic->tmr, vector)) {
-        level ? set_bit_atomic(lapic->tmr, vector) : clear_bit_atomic(lapic->tmr, vector);
+    if (level != vector_test(lapic, REG_TMR, vector)) {
+        u32 *word = vector_word(lapic, REG_TMR, vector);
+        level ? set_bit_atomic(word, vector) : clear_bit_atomic(word, vector);
+        WRITE_ONCE(lapic->levels_changed, true);
     }
-    set_bit_atomic(lapic->irr, vector);
+    set_bit_atomic(&lapic->irr[vector / 32], vector);
     lapic->bus->event(lapic->bus->ctx, lapic->index);
 }
 
 void vlapic_error(struct vlapic *lapic, u32 bits)
 {
-    u32 lvt = READ_ONCE(lapic->lvt[LVT_ERROR]);
+    u32 lvt = READ_ONCE(REG(lapic, REG_LVT + LVT_ERROR));
 
     (void)__atomic_fetch_or(&lapic->esr_pending, bits, __ATOMIC_SEQ_CST);
     if (software_enabled(lapic) && (lvt & LVT_MASKED) == 0 && (lvt & VECTOR_MASK) >= VECTOR_FIRST_LEGAL) {
@@ -91,7 +65,7 @@ bool vlapic_post(struct vlapic *lapic, u8 vector, bool level)
 static inline bool pending(const struct vlapic *lapic)
 {
     return any(lapic->irr) && software_enabled(lapic) &&
-           (highest(lapic->irr) & PRIORITY_CLASS) > (vlapic_ppr(lapic) & PRIORITY_CLASS);
+           (highest(lapic->irr) & PRIORITY_CLASS) > (priority(lapic, lapic->isr_top) & PRIORITY_CLASS);
 }
 
 bool vlapic_pending(const struct vlapic *lapic)
@@ -101,14 +75,15 @@ bool vlapic_pending(const struct vlapic *lapic)
 
 bool vlapic_acknowledge(struct vlapic *lapic, u8 *vector)
 {
-    if (!vlapic_pending(lapic)) {
+    if (!pending(lapic)) {
         return false;
     }
-    *vector = highest(lapic->irr); /* only the owner clears requests, so it is still the one that was pending, or higher */
-    clear_bit_atomic(lapic->irr, *vector);
-    lapic->isr[*vector / 32] |= BIT32(*vector % 32);
-    lapic->isr_top = *vector;
+    u8 top = highest(lapic->irr); /* only the owner clears requests, so it is still the one that was pending, or higher */
+    clear_bit_atomic(&lapic->irr[top / 32], top);
+    *vector_word(lapic, REG_ISR, top) |= BIT32(top % 32);
+    lapic->isr_top = top;
     lapic->isr_count++; /* it was not in service: its class is above all that are */
+    *vector = top;
     return true;
 }
 
@@ -134,10 +109,10 @@ void vlapic_eoi(struct vlapic *lapic)
     if (vector == 0) {
         return; /* nothing in service: ignored */
     }
-    lapic->isr[vector / 32] &= ~BIT32(vector % 32);
+    *vector_word(lapic, REG_ISR, vector) &= ~BIT32(vector % 32);
     lapic->isr_count--;
-    lapic->isr_top = lapic->isr_count == 0 ? 0 : highest(lapic->isr);
-    if (test_bit(lapic->tmr, vector)) {
+    lapic->isr_top = lapic->isr_count == 0 ? 0 : vector_highest(lapic, REG_ISR);
+    if (vector_test(lapic, REG_TMR, vector)) {
         end_level(lapic, vector);
         return;
     }
@@ -146,14 +121,14 @@ void vlapic_eoi(struct vlapic *lapic)
 
 bool vlapic_eoi_is_silent(const struct vlapic *lapic)
 {
-    return lapic->isr_top != 0 && !test_bit(lapic->tmr, lapic->isr_top) && highest(lapic->irr) == 0;
+    return lapic->isr_top != 0 && !vector_test(lapic, REG_TMR, lapic->isr_top) && highest(lapic->irr) == 0;
 }
 
 void vlapic_write_tpr(struct vlapic *lapic, u32 value)
 {
-    bool lower = value < lapic->tpr;
+    bool lower = value < REG(lapic, REG_TPR);
 
-    lapic->tpr = value;
+    REG(lapic, REG_TPR) = value;
     if (lower) {
         reconsider(lapic);
     }
@@ -161,7 +136,7 @@ void vlapic_write_tpr(struct vlapic *lapic, u32 value)
 
 u64 vlapic_read_cr8(const struct vlapic *lapic)
 {
-    return lapic->tpr >> 4;
+    return REG(lapic, REG_TPR) >> 4;
 }
 
 void vlapic_write_cr8(struct vlapic *lapic, u64 value)
@@ -171,7 +146,7 @@ void vlapic_write_cr8(struct vlapic *lapic, u64 value)
 
 bool vlapic_accepts_extint(const struct vlapic *lapic)
 {
-    u32 lint0 = lapic->lvt[LVT_LINT0];
+    u32 lint0 = REG(lapic, REG_LVT + LVT_LINT0);
 
     return (lapic->base & APIC_BASE_EN) == 0 ||
            ((lint0 & LVT_MASKED) == 0 && FIELD_GET(LVT_MODE, lint0) == APIC_EXTINT);
@@ -181,6 +156,15 @@ bool vlapic_accepts_extint(const struct vlapic *lapic)
 static u32 x2apic_ldr(const struct vlapic *lapic)
 {
     return lapic->index / 16 << 16 | BIT32(lapic->index % 16);
+}
+
+/* Registers that the mode decides: the id, and in x2APIC mode the logical one. */
+static void set_identity(struct vlapic *lapic)
+{
+    bool wide = vlapic_x2apic(lapic);
+
+    REG(lapic, REG_ID) = wide ? lapic->index : lapic->index << ID_SHIFT;
+    REG(lapic, REG_LDR) = wide ? x2apic_ldr(lapic) : 0;
 }
 
 int vlapic_write_base(struct vlapic *lapic, u64 value)
@@ -194,11 +178,13 @@ int vlapic_write_base(struct vlapic *lapic, u64 value)
         (old == 0 && mode == (APIC_BASE_EN | APIC_BASE_EXTD))) {
         return -E_GUEST;
     }
+    u64 icr = vlapic_icr(lapic);
     lapic->base = (value & ~APIC_BASE_BSP) | (lapic->index == 0 ? APIC_BASE_BSP : 0);
     if (mode == 0 && old != 0) {
         vlapic_reset(lapic);
     } else if (vlapic_x2apic(lapic)) {
-        lapic->ldr = x2apic_ldr(lapic);
+        set_identity(lapic);
+        vlapic_set_icr(lapic, icr);
     }
     return 0;
 }
@@ -209,36 +195,38 @@ void vlapic_reset(struct vlapic *lapic)
     vlapic_write_deadline(lapic, 0);
     for (u32 i = 0; i < 8; i++) {
         __atomic_store_n(&lapic->irr[i], 0, __ATOMIC_SEQ_CST);
-        __atomic_store_n(&lapic->tmr[i], 0, __ATOMIC_SEQ_CST);
-        lapic->isr[i] = 0;
     }
+    memset(lapic->page, 0, LAPIC_MMIO_SIZE);
     for (u32 i = 0; i < LAPIC_LVTS; i++) {
-        lapic->lvt[i] = LVT_MASKED;
+        REG(lapic, REG_LVT + i) = LVT_MASKED;
     }
+    vlapic_timer_set_lvt(lapic, LVT_MASKED);
     lapic->isr_top = 0;
     lapic->isr_count = 0;
-    lapic->tpr = 0;
-    lapic->ldr = vlapic_x2apic(lapic) ? x2apic_ldr(lapic) : 0;
-    lapic->dfr = ~0U;
-    lapic->svr = SVR_RESET;
-    lapic->esr = 0;
+    lapic->assisted = false;
+    lapic->all_ends = false;
+    WRITE_ONCE(lapic->levels_changed, true); /* the hardware, if it helps, does not know of it */
+    set_identity(lapic);
+    REG(lapic, REG_VERSION) = VERSION;
+    REG(lapic, REG_DFR) = ~0U;
+    REG(lapic, REG_SVR) = SVR_RESET;
     __atomic_store_n(&lapic->esr_pending, 0, __ATOMIC_SEQ_CST);
-    lapic->icr = 0;
     vlapic_timer_set_divide(lapic, 0);
 }
 
 /* Firmware hands the boot processor over in virtual-wire mode: the PIC through LINT0, NMI on LINT1 (MultiProcessor
  * Specification 1.4, section 3.6.2.2). A guest that was loaded without firmware finds the same. */
-void vlapic_init(struct vlapic *lapic, struct apic_bus *bus, u32 index)
+void vlapic_init(struct vlapic *lapic, struct apic_bus *bus, u32 index, u32 *page)
 {
     memset(lapic, 0, sizeof(*lapic));
+    lapic->page = page;
     lapic->bus = bus;
     lapic->index = index;
     lapic->base = LAPIC_BASE_DEFAULT | APIC_BASE_EN | (index == 0 ? APIC_BASE_BSP : 0);
     vlapic_timer_init(lapic);
     vlapic_reset(lapic);
     if (index == 0) {
-        lapic->lvt[LVT_LINT0] = (u32)FIELD_PREP(LVT_MODE, APIC_EXTINT);
-        lapic->lvt[LVT_LINT1] = (u32)FIELD_PREP(LVT_MODE, APIC_NMI);
+        REG(lapic, REG_LVT + LVT_LINT0) = (u32)FIELD_PREP(LVT_MODE, APIC_EXTINT);
+        REG(lapic, REG_LVT + LVT_LINT1) = (u32)FIELD_PREP(LVT_MODE, APIC_NMI);
     }
 }

@@ -48,16 +48,17 @@ struct vlapic {
     struct apic_bus *bus;
     u32 index; /* of its CPU, and its APIC id */
     u64 base;  /* IA32_APIC_BASE as the guest sees it */
-    u32 irr[8] ALIGNED(8); /* atomic: anybody posts */
-    u32 isr[8] ALIGNED(8);
-    u32 tmr[8]; /* atomic */
+    u32 *page; /* the registers, as its CPU may read them with hardware's help: lapic_bits.h. TMR is atomic */
+    u32 irr[8] ALIGNED(8); /* requests, atomic: anybody posts. With help, those that the hardware does not have yet */
     u8 isr_top; /* the highest vector in service, 0 = none */
     u8 isr_count; /* vectors in service */
-    u32 tpr, ldr, dfr, svr, esr, esr_pending; /* esr_pending: atomic */
-    u64 icr;
-    u32 lvt[LAPIC_LVTS];
-    struct spinlock lock; /* protects the timer's state, which its interrupt changes: the next five */
-    u32 timer_initial, timer_divide;
+    bool assisted; /* the hardware delivers and ends interrupts: the request and service registers of the page are its */
+    bool status_stale; /* software changed them since the hardware was told; the owner's */
+    bool all_ends;     /* the host wants to see every end of interrupt; the owner's */
+    bool levels_changed; /* some vector's trigger mode did; atomic */
+    u32 esr_pending; /* atomic */
+    struct spinlock lock; /* protects the timer's state, which its interrupt changes: the next six */
+    u32 timer_lvt, timer_initial, timer_divide; /* what it goes by */
     u64 timer_start_ns;
     u64 deadline_ticks; /* guest TSC; 0 = disarmed */
     bool stopped;
@@ -65,8 +66,8 @@ struct vlapic {
     u64 tsc_offset; /* guest TSC = host counter + this */
 };
 
-/* The state after power-up; index 0 is the boot processor. */
-void vlapic_init(struct vlapic *lapic, struct apic_bus *bus, u32 index);
+/* The state after power-up; index 0 is the boot processor. page: LAPIC_MMIO_SIZE bytes of its own. */
+void vlapic_init(struct vlapic *lapic, struct apic_bus *bus, u32 index, u32 *page);
 /* The state after an INIT message: as reset, but the id and IA32_APIC_BASE stay. Owner CPU. */
 void vlapic_reset(struct vlapic *lapic);
 /* No timer interrupt comes after this. Task context. */
@@ -88,15 +89,47 @@ static inline bool vlapic_mmio_enabled(const struct vlapic *lapic)
     return (lapic->base >> 10 & 3) == 2; /* EN without EXTD */
 }
 
-/* Is an interrupt deliverable: IRR above the processor priority? Any CPU; a hint. */
+/* Is an interrupt deliverable: IRR above the processor priority? Any CPU; a hint. Not assisted. */
 bool vlapic_pending(const struct vlapic *lapic);
-/* Take the highest deliverable interrupt into service. false when there is none. Owner CPU. */
+/* Take the highest deliverable interrupt into service. false when there is none. Owner CPU, not assisted. */
 bool vlapic_acknowledge(struct vlapic *lapic, u8 *vector);
 /* Would an EOI now do nothing but end the interrupt in service: edge-triggered, and no other request waits? Owner CPU. */
 bool vlapic_eoi_is_silent(const struct vlapic *lapic);
 void vlapic_eoi(struct vlapic *lapic);
 /* Does LINT0 let the PIC's interrupts through to this CPU (ExtINT, unmasked; or the APIC is disabled)? */
 bool vlapic_accepts_extint(const struct vlapic *lapic);
+
+/* --- hardware's help (lapic_assist.c) ----------------------------------------------------------------------------------- */
+
+/* Is it on, by IA32_APIC_BASE and by software? Only such an APIC is helped. */
+bool vlapic_enabled(const struct vlapic *lapic);
+/* The highest request in the page and the highest vector in service; 0 = none. The hardware keeps both, too. */
+struct vlapic_status {
+    u8 requested, in_service;
+};
+struct vlapic_status vlapic_status(const struct vlapic *lapic);
+/* As vlapic_pending(), of an assisted APIC with this status. */
+bool vlapic_pending_beyond(const struct vlapic *lapic, struct vlapic_status status);
+/* From now on the hardware delivers what stands in the page's request register, and ends it: requests move there. Or again:
+ * hand over what came in meanwhile. *status: what it was, and becomes. Returns whether the ends of interrupt that the host
+ * has to see may be others now. Owner CPU, before an entry. */
+MUST_CHECK bool vlapic_hand_over(struct vlapic *lapic, struct vlapic_status *status);
+/* No longer: requests come back. Owner CPU. */
+void vlapic_take_back(struct vlapic *lapic);
+/* The registers are about to be written by software: see what the hardware did to the page. Owner CPU. */
+void vlapic_adopt(struct vlapic *lapic);
+/* Which ends of interrupt the host has to see: of level-triggered ones, and all while more than one request waits, or one
+ * that has to wait for the end of another. One bit per vector. */
+void vlapic_eoi_exits(const struct vlapic *lapic, u64 exits[4]);
+/* The task priority that a request waits for, as CR8: hardware that only keeps this register has to tell when it falls
+ * below. 0 = none. */
+u8 vlapic_threshold(const struct vlapic *lapic);
+/* Does the task priority have more than a class? */
+bool vlapic_has_subclass(const struct vlapic *lapic);
+/* The guest has written the register at this offset of the page, with no other effect yet. Owner CPU. */
+void vlapic_written(struct vlapic *lapic, u32 offset);
+/* The hardware ended an interrupt of which the host has to know. Owner CPU. */
+void vlapic_eoi_done(struct vlapic *lapic, u8 vector);
 
 /* --- inside the local APIC ------------------------------------------------------------------------------------------ */
 bool vlapic_post(struct vlapic *lapic, u8 vector, bool level); /* any CPU; false: refused (disabled, bad vector) */

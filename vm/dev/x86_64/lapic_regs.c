@@ -2,18 +2,15 @@
 #include "kernel/lib/errno.h"
 #include "vm/dev/x86_64/lapic_bits.h"
 
-/* A register's number is its offset in the page / 16, and its MSR - 800h. */
-enum { REG_ID = 0x02, REG_VERSION = 0x03, REG_TPR = 0x08, REG_APR = 0x09, REG_PPR = 0x0A, REG_EOI = 0x0B, REG_LDR = 0x0D,
-       REG_DFR = 0x0E, REG_SVR = 0x0F, REG_ISR = 0x10, REG_TMR = 0x18, REG_IRR = 0x20, REG_ESR = 0x28, REG_ICR = 0x30,
-       REG_ICR_HIGH = 0x31, REG_LVT = 0x32, REG_INITIAL = 0x38, REG_CURRENT = 0x39, REG_DIVIDE = 0x3E, REG_SELF_IPI = 0x3F,
-       REG_END = 0x40 };
-
-#define VERSION (0x14U | (LAPIC_LVTS - 1U) << 16)
 #define LDR_WRITABLE BIT32_RANGE(31, 24)
 #define DFR_FIXED BIT32_RANGE(27, 0)
 #define DIVIDE_WRITABLE (BIT32(3) | BIT32_RANGE(1, 0))
-#define ID_SHIFT 24U
 #define TPR_WRITABLE BIT32_RANGE(7, 0)
+
+/* Registers of 32 bits but for the LVT that can be read. */
+static const u64 readable = BIT(REG_ID) | BIT(REG_VERSION) | BIT(REG_TPR) | BIT(REG_PPR) | BIT(REG_LDR) | BIT(REG_DFR) |
+                            BIT(REG_SVR) | BIT(REG_ESR) | BIT(REG_ICR) | BIT(REG_ICR_HIGH) | BIT(REG_INITIAL) |
+                            BIT(REG_CURRENT) | BIT(REG_DIVIDE);
 
 /* What software may set in each LVT entry. */
 static const u32 lvt_writable[LAPIC_LVTS] = {
@@ -25,38 +22,22 @@ static const u32 lvt_writable[LAPIC_LVTS] = {
     [LVT_ERROR] = VECTOR_MASK | LVT_MASKED,
 };
 
-static u32 id(const struct vlapic *lapic)
-{
-    return vlapic_x2apic(lapic) ? lapic->index : lapic->index << ID_SHIFT;
-}
-
 /* false: there is no such register to read. */
 static bool read_register(struct vlapic *lapic, u32 reg, u32 *value)
 {
-    if (reg >= REG_ISR && reg < REG_ESR) {
-        const u32 *group = reg < REG_TMR ? lapic->isr : reg < REG_IRR ? lapic->tmr : lapic->irr;
-        *value = READ_ONCE(group[reg % 8]);
-        return true;
+    bool vectors = reg >= REG_ISR && reg < REG_ESR;
+    bool lvt = reg >= REG_LVT && reg < REG_LVT + LAPIC_LVTS;
+
+    if (reg >= REG_END || (!vectors && !lvt && (readable & BIT(reg)) == 0)) {
+        return false;
     }
-    if (reg >= REG_LVT && reg < REG_LVT + LAPIC_LVTS) {
-        *value = lapic->lvt[reg - REG_LVT];
-        return true;
-    }
-    switch (reg) {
-    case REG_ID: *value = id(lapic); break;
-    case REG_VERSION: *value = VERSION; break;
-    case REG_TPR: *value = lapic->tpr; break;
-    case REG_PPR: *value = vlapic_ppr(lapic); break;
-    case REG_LDR: *value = lapic->ldr; break;
-    case REG_DFR: *value = lapic->dfr; break;
-    case REG_SVR: *value = lapic->svr; break;
-    case REG_ESR: *value = lapic->esr; break;
-    case REG_ICR: *value = (u32)lapic->icr; break;
-    case REG_ICR_HIGH: *value = (u32)(lapic->icr >> 32); break;
-    case REG_INITIAL: *value = lapic->timer_initial; break;
-    case REG_CURRENT: *value = vlapic_timer_current(lapic); break;
-    case REG_DIVIDE: *value = lapic->timer_divide; break;
-    default: return false;
+    *value = READ_ONCE(REG(lapic, reg));
+    if (reg >= REG_IRR && reg < REG_ESR) {
+        *value |= READ_ONCE(lapic->irr[reg - REG_IRR]);
+    } else if (reg == REG_PPR) {
+        *value = vlapic_ppr(lapic);
+    } else if (reg == REG_CURRENT) {
+        *value = vlapic_timer_current(lapic);
     }
     return true;
 }
@@ -64,28 +45,28 @@ static bool read_register(struct vlapic *lapic, u32 reg, u32 *value)
 static void write_lvt(struct vlapic *lapic, u32 index, u32 value)
 {
     value &= lvt_writable[index];
-    if ((lapic->svr & SVR_ENABLE) == 0) {
+    if ((REG(lapic, REG_SVR) & SVR_ENABLE) == 0) {
         value |= LVT_MASKED;
     }
     if (index == LVT_TIMER) {
         vlapic_timer_set_lvt(lapic, value);
     } else {
-        WRITE_ONCE(lapic->lvt[index], value);
+        WRITE_ONCE(REG(lapic, REG_LVT + index), value);
     }
 }
 
 /* Switching the APIC off by software masks every local interrupt (SDM 11.4.7.2). */
 static void write_svr(struct vlapic *lapic, u32 value)
 {
-    lapic->svr = value & SVR_WRITABLE;
+    REG(lapic, REG_SVR) = value & SVR_WRITABLE;
     for (u32 i = 0; (value & SVR_ENABLE) == 0 && i < LAPIC_LVTS; i++) {
-        write_lvt(lapic, i, lapic->lvt[i]);
+        write_lvt(lapic, i, REG(lapic, REG_LVT + i));
     }
 }
 
 static void write_icr(struct vlapic *lapic, u32 value)
 {
-    lapic->icr = (lapic->icr & ICR_DESTINATION) | (value & ICR_WRITABLE);
+    REG(lapic, REG_ICR) = value & (u32)ICR_WRITABLE;
     vlapic_send_icr(lapic);
 }
 
@@ -102,15 +83,15 @@ static bool write_register(struct vlapic *lapic, u32 reg, u32 value)
         return true;
     }
     switch (reg) {
-    case REG_ID: break; /* the id is the CPU's number, for good */
+    case REG_ID: REG(lapic, REG_ID) = lapic->index << ID_SHIFT; break; /* the CPU's number, for good */
     case REG_TPR: vlapic_write_tpr(lapic, value & TPR_WRITABLE); break;
     case REG_EOI: vlapic_eoi(lapic); break;
-    case REG_LDR: lapic->ldr = value & LDR_WRITABLE; break;
-    case REG_DFR: lapic->dfr = value | DFR_FIXED; break;
+    case REG_LDR: REG(lapic, REG_LDR) = value & LDR_WRITABLE; break;
+    case REG_DFR: REG(lapic, REG_DFR) = value | DFR_FIXED; break;
     case REG_SVR: write_svr(lapic, value); break;
-    case REG_ESR: lapic->esr = __atomic_exchange_n(&lapic->esr_pending, 0, __ATOMIC_SEQ_CST); break;
+    case REG_ESR: REG(lapic, REG_ESR) = __atomic_exchange_n(&lapic->esr_pending, 0, __ATOMIC_SEQ_CST); break;
     case REG_ICR: write_icr(lapic, value); break;
-    case REG_ICR_HIGH: lapic->icr = (u32)lapic->icr | ((u64)value << 32 & ICR_DESTINATION_8BIT); break;
+    case REG_ICR_HIGH: REG(lapic, REG_ICR_HIGH) = value & (u32)(ICR_DESTINATION_8BIT >> 32); break;
     case REG_INITIAL: vlapic_timer_start(lapic, value); break;
     case REG_DIVIDE: vlapic_timer_set_divide(lapic, value & DIVIDE_WRITABLE); break;
     default: return is_read_only(reg); /* ignored, and no error: the register exists */
@@ -134,6 +115,13 @@ void vlapic_mmio(struct vlapic *lapic, u32 offset, u8 size, bool write, u64 *val
     }
 }
 
+void vlapic_written(struct vlapic *lapic, u32 offset)
+{
+    u32 reg = offset / (REG_WORDS * (u32)sizeof(u32));
+
+    (void)write_register(lapic, reg, REG(lapic, reg));
+}
+
 /* --- x2APIC ------------------------------------------------------------------------------------------------------------ */
 
 static __attribute__((noinline)) int read_msr(struct vlapic *lapic, u32 reg, u64 *value)
@@ -141,7 +129,7 @@ static __attribute__((noinline)) int read_msr(struct vlapic *lapic, u32 reg, u64
     u32 word;
 
     if (reg == REG_ICR) {
-        *value = lapic->icr;
+        *value = vlapic_icr(lapic);
         return 0;
     }
     if (reg == REG_DFR || reg == REG_ICR_HIGH || !read_register(lapic, reg, &word)) {
@@ -197,7 +185,7 @@ static __attribute__((noinline)) int write_msr(struct vlapic *lapic, u32 reg, u6
         return 0;
     }
     if (reg == REG_ICR) {
-        lapic->icr = value;
+        vlapic_set_icr(lapic, value);
         vlapic_send_icr(lapic);
         return 0;
     }

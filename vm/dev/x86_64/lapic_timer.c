@@ -9,7 +9,7 @@
 
 static u32 mode(const struct vlapic *lapic)
 {
-    return (u32)FIELD_GET(LVT_TIMER_MODE, READ_ONCE(lapic->lvt[LVT_TIMER]));
+    return (u32)FIELD_GET(LVT_TIMER_MODE, READ_ONCE(lapic->timer_lvt));
 }
 
 /* Divide configuration: bits 3, 1, 0 make n; the divisor is 2^(n+1), and 1 for n = 7. */
@@ -32,7 +32,7 @@ static u64 guest_ticks(const struct vlapic *lapic)
 
 static void expire(struct vlapic *lapic)
 {
-    u32 lvt = READ_ONCE(lapic->lvt[LVT_TIMER]);
+    u32 lvt = READ_ONCE(lapic->timer_lvt);
 
     if ((lvt & LVT_MASKED) == 0) {
         (void)vlapic_post(lapic, (u8)(lvt & VECTOR_MASK), false);
@@ -104,6 +104,7 @@ void vlapic_timer_start(struct vlapic *lapic, u32 initial)
             timer_arm(&lapic->timer, lapic->timer_start_ns + period_ns(lapic));
         }
     }
+    REG(lapic, REG_INITIAL) = lapic->timer_initial;
     spin_unlock(&lapic->lock, flags);
 }
 
@@ -137,6 +138,7 @@ void vlapic_timer_set_divide(struct vlapic *lapic, u32 divide)
     bool runs = lapic->timer_initial != 0 && gone < lapic->timer_initial;
 
     lapic->timer_divide = divide;
+    REG(lapic, REG_DIVIDE) = divide;
     if (runs && !lapic->stopped) {
         lapic->timer_start_ns = now - gone * divisor(lapic);
         timer_arm(&lapic->timer, lapic->timer_start_ns + period_ns(lapic));
@@ -150,9 +152,11 @@ void vlapic_timer_set_lvt(struct vlapic *lapic, u32 value)
     u64 flags = spin_lock(&lapic->lock);
     u32 old = mode(lapic);
 
-    WRITE_ONCE(lapic->lvt[LVT_TIMER], value);
+    WRITE_ONCE(lapic->timer_lvt, value);
+    REG(lapic, REG_LVT + LVT_TIMER) = value;
     if ((old == TIMER_DEADLINE) != (mode(lapic) == TIMER_DEADLINE)) {
         lapic->timer_initial = 0;
+        REG(lapic, REG_INITIAL) = 0;
         lapic->deadline_ticks = 0;
     }
     spin_unlock(&lapic->lock, flags);
