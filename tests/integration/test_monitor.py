@@ -238,6 +238,24 @@ def test_killed_neighbour_is_not_missed(machine, guest, backend):
 
 
 @pytest.mark.backends("svm", "bochs-vmx")
+def test_stop_ends_with_force(machine, guest, backend):
+    """The button is pressed; a VM that has not ended ten seconds later is ended. One that is killed first is, once."""
+    m = machine(backend=backend, cmdline=CMDLINE, modules=[(guest("beat"), f"kernel vm=b {BEAT}"), *(
+        (guest("spin"), f"kernel vm={vm} type=flat mode=real load=0x7c00 mem=4M") for vm in ("deaf", "killed"))])
+    m.wait_for(r"^\[b\] beat 1\n")
+    s = Session(m).enter()
+    assert s.run("stop deaf") == ["ok"] and s.run("stop killed") == ["ok"]
+    assert s.state("deaf") == "running"
+    assert s.run("kill killed") == ["ok"]
+    s.wait_state("killed", "stopped")
+    m.wait_for(r"^MOTE: vm=deaf ev=freed leaked-frames=0 .*\n", timeout=120)
+    assert [(e["vm"], e["reason"], e.get("stop")) for e in m.events(kind="exit")] == [
+        ("killed", "kill", None), ("deaf", "kill", "not-obeyed")]
+    wait_beats(m, "b", 3)
+    assert s.run("audit")[-1] == "leaked: 0 frames"
+
+
+@pytest.mark.backends("svm", "bochs-vmx")
 def test_console_multiplexing(two, backend):
     """Row 73: whole lines with their VM's name, the switch key, input for the focus, the last output shown again."""
     m = two(backend, cmdline=CMDLINE + " focus=b")
