@@ -29,9 +29,13 @@ class Session:
 
     def __init__(self, machine):
         self.m = machine
+        self.rested = None
 
     def enter(self):
         start = len(self.m.text)
+        last = next(filter(None, reversed(self.m.text[:start].split("\n"))), "")
+        if not last.startswith((PROMPT, "MOTE: ", "[")):
+            self.rested = last  # a lone VM's line carries no name, and shows again if its end has not come yet
         self.m.send(ESCAPE + "m")
         self.m.wait_for(r"^mote> ", start=start)
         return self
@@ -40,7 +44,7 @@ class Session:
         """The monitor's lines since start. One that was cut by another's line shows again after it: it counts once."""
         lines, cut = [], False
         for line in filter(None, self.m.text[start:].split("\n")):
-            if line.startswith("MOTE: ") or re.match(r"\[[\w-]+\] ", line):
+            if line == self.rested or line.startswith("MOTE: ") or re.match(r"\[[\w-]+\] ", line):
                 cut = True
                 continue
             if cut and lines and line.startswith(lines[-1]):

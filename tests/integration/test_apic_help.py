@@ -13,10 +13,12 @@ CHECKS = {f"{mode}-{what}" for mode in ("xapic", "x2apic") for what in ("registe
 
 
 def helped_exits(machine, guest, backend, cmdline="console=com1 on-idle=poweroff", **options):
-    """What the payload's work cost: exits by their reason."""
-    m = machine(backend=backend, cmdline=cmdline, modules=[(guest("helped"), f"kernel vm=a {FLAT}")], **options)
-    m.wait_for(r"worked\n", timeout=150)
-    checks = m.checks()
+    """What the payload's work cost: exits by their reason. Beside another VM, so that its lines are told from the monitor's."""
+    m = machine(backend=backend, cmdline=cmdline, modules=[
+        (guest("helped"), f"kernel vm=a {FLAT}"), (guest("hello"), "kernel vm=b type=flat mode=long load=0x100000 mem=4M")], **options)
+    m.wait_for(r"^MOTE: vm=b ev=freed ", timeout=150)
+    m.wait_for(r"^\[a\] worked\n", timeout=150)
+    checks = m.checks("a")
     assert set(checks) == CHECKS and all(ok for ok, _ in checks.values()), checks
     s = Session(m).enter()
     (exits,) = s.json("exits a --json")["a"]

@@ -1,5 +1,4 @@
-/* State that software switches when the vCPU on a CPU changes: x87/SSE/AVX, XCR0, debug registers, TSC_AUX. The
- * kernel is
+/* State that software switches when the vCPU on a CPU changes: x87/SSE/AVX, XCR0, debug registers, TSC_AUX. The kernel is
  * built without SSE, so between load and unload the guest's registers simply stay. SDM Vol. 1 chapter 13; APM 11.5. */
 #include "kernel/base/panic.h"
 #include "kernel/base/percpu.h"
