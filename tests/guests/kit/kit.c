@@ -39,13 +39,26 @@ void putch(char c)
     outb(PORT_COM1, (u8)c);
 }
 
+void wait_uart(void)
+{
+    while ((inb(PORT_LSR) & LSR_THRE) == 0) {
+        __asm__ volatile("pause");
+    }
+}
+
+static void put(char c)
+{
+    wait_uart();
+    putch(c);
+}
+
 static void put_number(u64 value, u32 base, bool sign, u32 width)
 {
     char buf[24];
     u32 n = 0;
 
     if (sign && (long long)value < 0) {
-        putch('-');
+        put('-');
         value = -value;
     }
     do {
@@ -56,26 +69,18 @@ static void put_number(u64 value, u32 base, bool sign, u32 width)
         buf[n++] = '0';
     }
     while (n != 0) {
-        putch(buf[--n]);
-    }
-}
-
-void wait_uart(void)
-{
-    while ((inb(PORT_LSR) & LSR_THRE) == 0) {
-        __asm__ volatile("pause");
+        put(buf[--n]);
     }
 }
 
 static void vprint(const char *f, va_list args)
 {
-    wait_uart(); /* once a call only, to spare exits: Mote takes a line or two more after it said that there is no room */
     for (; *f != '\0'; f++) {
         if (*f != '%') {
             if (*f == '\n') {
-                putch('\r');
+                put('\r');
             }
-            putch(*f);
+            put(*f);
             continue;
         }
         u32 width = 0;
@@ -88,16 +93,16 @@ static void vprint(const char *f, va_list args)
         }
         if (*f == 's') {
             for (const char *s = va_arg(args, const char *); *s != '\0'; s++) {
-                putch(*s);
+                put(*s);
             }
         } else if (*f == 'c') {
-            putch((char)va_arg(args, int));
+            put((char)va_arg(args, int));
         } else if (*f == 'd') {
             put_number(wide ? va_arg(args, u64) : (u64)(long long)va_arg(args, int), 10, true, width);
         } else if (*f == 'u' || *f == 'x') {
             put_number(wide ? va_arg(args, u64) : va_arg(args, u32), *f == 'x' ? 16 : 10, false, width);
         } else {
-            putch(*f);
+            put(*f);
         }
     }
 }
