@@ -4,6 +4,7 @@ import re
 
 POLICY = {"cpuid-bits", "cpuid-kvm", "cpuid-mote", "cpuid-svm-leaf", "cpuid-apic-id", "cpuid-osxsave", "cpuid-prefixed",
           "xsetbv-illegal", "xsetbv-legal", "cpuid-d-size", "cr0-bits", "cr0-illegal", "cr4-bits", "cr4-illegal", "cr8",
+          "cr8-reserved",
           "cr3-cr2", "efer", "efer-illegal", "cr-gprs", "clts-lmsw", "smsw", "msr-sweep", "msr-edx-eax", "msr-pat-type",
           "msr-canonical"}
 
@@ -19,7 +20,8 @@ def test_policy(machine, guest, backend):
     m = run(machine, guest, backend, "policy")
     checks = m.checks()
     assert set(checks) == POLICY
-    assert all(ok for ok, _ in checks.values()), checks
+    excused = {"cr8-reserved"} if backend == "svm" else set()  # QEMU keeps CR8 for a guest, and takes its low bits of any value
+    assert {name for name, (ok, _) in checks.items() if not ok} == excused, checks
     assert checks["cr-gprs"][1] == "CR 75/75 ok"
     vector, avx = re.search(r"INFO avx-without-sse vector=(-?\d+) avx=(\d)", m.text).groups()
     assert vector == "13" or avx == "0"

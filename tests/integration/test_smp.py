@@ -34,12 +34,12 @@ def work(m, mib):
     assert sums == {str(i): hashlib.sha256(b"%d\n" % i + bytes(mib << 20)).hexdigest() for i in range(1, 5)}
 
 
-def sleep_one(m, tries=5):
-    """A sleep of a second, without what the processes around it take: the best of a few, as QEMU's time is a busy machine's."""
+def sleep_one(m, tries=15):
+    """A sleep of a second, without what its process takes: the best of a few, as QEMU's time is a busy machine's."""
     best = 0
     for n in range(tries):
-        m.send("u() { cut -d' ' -f1 /proc/uptime; }; "
-               f"a=$(u); sleep 0; b=$(u); sleep 1; echo sl''ept{n} $a $b $(u)\n")
+        m.send("read a x </proc/uptime; sleep 0; read b x </proc/uptime; sleep 1; read c x </proc/uptime\n")
+        m.send(f"echo sl''ept{n} $a $b $c\n")
         match = m.wait_for(rf"^slept{n} ([\d.]+) ([\d.]+) ([\d.]+)\n", timeout=60)  # the whole line: half a number is another
         a, b, c = (float(text) for text in match.groups())
         best = min(best, c - b - (b - a), key=lambda slept: abs(slept - 1))
