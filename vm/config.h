@@ -96,6 +96,10 @@ struct mote_config {
     u32 errors;
 };
 
+/* A serial port as keys name it, "com1".."com4" or "uart:ADDR": text has CONFIG_PORT_MAX bytes. */
+#define CONFIG_PORT_MAX 16U
+void config_name_port(u16 port, char *text);
+
 /* The consoles that the VMs have in all. */
 static inline u32 config_count_consoles(const struct mote_config *config)
 {

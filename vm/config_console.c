@@ -91,6 +91,18 @@ static bool take_item(struct list *list, const char *item)
     return item[0] >= '0' && item[0] <= '9' ? set_baud(list, item) : add(list, item);
 }
 
+size_t config_list_item(const char **at, char *item, size_t size)
+{
+    const char *comma = strchr(*at, ',');
+    size_t len = comma != NULL ? (size_t)(comma - *at) : strlen(*at);
+    size_t kept = MIN(len, size - 1);
+
+    memcpy(item, *at, kept);
+    item[kept] = '\0';
+    *at += len;
+    return len;
+}
+
 bool config_set_console(const struct config_setting *s)
 {
     struct list list = {.setting = s};
@@ -98,18 +110,12 @@ bool config_set_console(const struct config_setting *s)
     char item[ITEM_MAX];
 
     do {
-        const char *comma = strchr(next, ',');
-        size_t len = comma != NULL ? (size_t)(comma - next) : strlen(next);
-        size_t kept = MIN(len, (size_t)ITEM_MAX - 1);
-        memcpy(item, next, kept);
-        item[kept] = '\0';
-        if (kept != len) {
+        if (config_list_item(&next, item, sizeof(item)) >= sizeof(item)) {
             return refuse(&list, item, "too long");
         }
         if (!take_item(&list, item)) {
             return false;
         }
-        next += len;
     } while (*next++ == ',');
     if (list.none && list.count != 0) {
         return refuse(&list, s->value, "none stands alone");

@@ -86,10 +86,12 @@ bool config_refuse_value(const struct config_setting *setting, const char *wante
 #define CONFIG_CONSOLE_BAUD 115200U
 bool config_set_console(const struct config_setting *setting);
 bool config_set_uart(const struct config_setting *setting);
-/* The I/O port of "com1".."com4" or "uart:ADDR"; false: neither. And back: text has CONFIG_PORT_MAX bytes. */
+/* Copy the next item of a list with commas, cut to size - 1 characters; *at is then at the comma or the end. Returns its whole
+ * length. */
+size_t config_list_item(const char **at, char *item, size_t size);
+
+/* The I/O port of "com1".."com4" or "uart:ADDR"; false: neither. config_name_port() is the way back. */
 bool config_parse_port(const char *item, u16 *port);
-#define CONFIG_PORT_MAX 16U
-void config_name_port(u16 port, char *text);
 /* The key gdb=, and what can only be said once every line was read: a port is one VM's, and no console. */
 bool config_set_gdb(const struct config_setting *setting);
 void config_check_gdb(struct config_parser *p);

@@ -33,15 +33,10 @@ bool config_set_uart(const struct config_setting *s)
         return true;
     }
     do {
-        const char *comma = strchr(next, ',');
-        size_t len = comma != NULL ? (size_t)(comma - next) : strlen(next);
-        size_t kept = MIN(len, (size_t)NAME_MAX - 1);
-        memcpy(name, next, kept);
-        name[kept] = '\0';
+        (void)config_list_item(&next, name, sizeof(name)); /* cut short, it is no port's name either */
         if (!add(s, name, &list)) {
             return false;
         }
-        next += len;
     } while (*next++ == ',');
     s->vm->uarts = list;
     return true;

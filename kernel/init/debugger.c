@@ -4,7 +4,6 @@
 #include "kernel/lib/errno.h"
 #include "kernel/lib/fmt.h"
 #include "kernel/init/setup.h"
-#include "vm/config_internal.h"
 #include "vm/gdb/session.h"
 
 static struct gdb_session *sessions[VM_MAX];
