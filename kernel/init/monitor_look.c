@@ -12,6 +12,7 @@ static void show_regs(struct vcpu *v, void *arg)
 {
     (void)arg;
     vcpu_dump(v, ((struct vm *)v->config.ctx)->config->name);
+    monitor_answer(0);
     monitor_end();
 }
 

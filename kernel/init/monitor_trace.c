@@ -84,6 +84,8 @@ static void print_record(const struct vcpu_trace_record *r, u32 vcpu)
 
 static void show_table(const struct vm *vm)
 {
+    bool any = false;
+
     for (u32 i = 0; i < vm->vcpu_count; i++) {
         const struct vcpu_trace *trace = vm->vcpus[i].trace;
         u64 head = trace != NULL ? __atomic_load_n(&trace->head, __ATOMIC_ACQUIRE) : 0;
@@ -91,7 +93,11 @@ static void show_table(const struct vm *vm)
         struct vcpu_trace_record record;
         while (index < head && vcpu_trace_read(&vm->vcpus[i], &index, &record)) {
             print_record(&record, i);
+            any = true;
         }
+    }
+    if (!any) {
+        monitor_print("no records; try trace %s on\n", vm->config->name);
     }
 }
 

@@ -41,14 +41,20 @@ class Session:
         return self
 
     def monitor_lines(self, start):
-        """The monitor's lines since start. One that was cut by another's line shows again after it: it counts once."""
+        """The monitor's lines since start. One that was cut by another's line shows again after it: it counts once, and
+        not while it is still on its way. (No answer is empty: the prompt alone never follows the command at once.)"""
         lines, cut = [], False
-        for line in filter(None, self.m.text[start:].split("\n")):
+        shown = self.m.text[start:].split("\n")
+        for at, line in enumerate(shown):
+            if not line:
+                continue
             if line == self.rested or line.startswith("MOTE: ") or re.match(r"\[[\w-]+\] ", line):
                 cut = True
                 continue
             if cut and lines and line.startswith(lines[-1]):
                 lines.pop()
+            elif cut and lines and at == len(shown) - 1 and lines[-1].startswith(line):
+                break
             cut = False
             lines.append(line)
         return [typed_line(line) for line in lines]

@@ -61,7 +61,7 @@ def test_scripted_session(two, backend):
     held = s.json("audit --json")
     assert held["leaked"] == 0 and held["vms"]["a"] == held["vms"]["b"] > 2000
 
-    s.run("regs a.0")
+    assert s.run("regs a.0") == ["ok"]
     regs = m.events("a", "regs")
     assert any(0x100000 <= int(e["rip"], 16) < 0x200000 for e in regs if "rip" in e)
     memory = s.run("mem a 0x400000 20")
@@ -164,7 +164,7 @@ def test_life_from_the_monitor(two, backend):
     wait_beats(m, "b", 12)
     assert beats(m.text, "a")[-1] == frozen
     assert s.run("mem a 0x400000 4")[0].startswith("000000400000  a7 b0 a7 b0")
-    s.run("regs a")
+    assert s.run("regs a") == ["ok"]
     assert s.run("walk a 0x100000") == ["0x100000 -> 0x100000"]
     assert s.run("resume a") == ["ok"]
     m.wait_for(rf"^\[a\] beat {frozen + 3}$")

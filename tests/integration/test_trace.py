@@ -65,7 +65,7 @@ def test_counts_and_records(machine, guest, backend, tmp_path):
     assert all(r["entered"] + r["ran"] + r["served"] <= after["entered"] for r, after in zip(seen, seen[1:]))
     assert sum(r["served"] for r in seen if r["reason"] == "CPUID") == counted["CPUID"]["cycles"]
 
-    assert records(s, "b") == [] and s.run("trace b show") == []
+    assert records(s, "b") == [] and s.run("trace b show") == ["no records; try trace b on"]
     (untimed,) = s.json("exits b --json")["b"]
     assert untimed["IO"]["count"] > 10 and {row["timed"] for row in untimed.values()} == {0}
     assert s.run("trace b on") == ["ok"]

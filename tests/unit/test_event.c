@@ -177,6 +177,52 @@ static void irq_needs_if_and_no_shadow(void **state)
     assert_int_equal(fake_log.injected, 0);
 }
 
+/* STI, HLT: an exit between the two, and with it the interrupt. The halt is over before the handler runs. */
+static void irq_ends_a_halt_in_the_shadow(void **state)
+{
+    (void)state;
+    a->rip = 0x1000;
+    a->shadow_rip = 0x1000;
+    a->rflags |= RFLAGS_IF;
+    fake_ram[0x1000] = 0xF4;
+    for (unsigned forgotten = 0; forgotten < 2; forgotten++) { /* QEMU's second exit there knows of no shadow */
+        a->rip = 0x1000;
+        a->blocking = forgotten ? 0 : X86_BLOCK_STI;
+        arrive();
+        enter();
+        assert_int_equal(fake_log.injected, 1);
+        assert_true(a->rip == 0x1001);
+        assert_int_equal(a->blocking, 0);
+    }
+    a->rip = 0x1000; /* an exception at the HLT comes back to it */
+    a->blocking = X86_BLOCK_STI;
+    arrive();
+    x86_raise_ud(&fake_v);
+    enter();
+    assert_true(a->rip == 0x1000);
+    assert_int_equal(fake_log.event.vector, VECTOR_UD);
+}
+
+/* None of these is a HLT that an interrupt may end. */
+static void other_shadows_are_waited_out(void **state)
+{
+    (void)state;
+    a->rip = 0x1000;
+    a->shadow_rip = 0x1000;
+    for (unsigned i = 0; i < 5; i++) {
+        fake_ram[0x1000] = i == 0 ? 0x90 : 0xF4;
+        a->cpl = i == 1 ? 3 : 0;
+        a->dr7 = i == 2 ? BIT(1) : 0;
+        a->rflags = RFLAGS_FIXED | (i == 3 ? 0 : RFLAGS_IF) | (i == 4 ? RFLAGS_TF : 0);
+        a->blocking = X86_BLOCK_STI;
+        arrive();
+        enter();
+        assert_int_equal(fake_log.injected, 0);
+        assert_int_equal(fake_log.windows, VCPU_WINDOW_IRQ);
+        assert_true(a->rip == 0x1000);
+    }
+}
+
 static void one_event_an_entry_by_priority(void **state)
 {
     (void)state;
@@ -418,6 +464,8 @@ int main(void)
         cmocka_unit_test_setup(double_fault_matrix, setup),
         cmocka_unit_test_setup(error_code_and_cr2, setup),
         cmocka_unit_test_setup(irq_needs_if_and_no_shadow, setup),
+        cmocka_unit_test_setup(irq_ends_a_halt_in_the_shadow, setup),
+        cmocka_unit_test_setup(other_shadows_are_waited_out, setup),
         cmocka_unit_test_setup(one_event_an_entry_by_priority, setup),
         cmocka_unit_test_setup(nmi_waits_for_iret, setup),
         cmocka_unit_test_setup(spurious_interrupt_is_nothing, setup),

@@ -6,6 +6,7 @@
 #include "vcpu/isa.h"
 #include "vcpu/x86_64/x86.h"
 
+#define OPCODE_HLT 0xF4U
 #define BLOCKS_IRQ (X86_BLOCK_STI | X86_BLOCK_MOVSS)
 #define BLOCKS_NMI (X86_BLOCK_STI | X86_BLOCK_MOVSS | X86_BLOCK_NMI)
 
@@ -195,6 +196,19 @@ static inline __attribute__((always_inline)) bool inject_first(struct vcpu *v)
     return false;
 }
 
+/* An interrupt that waits for the HLT in the shadow of an STI ends the halt as it begins: the HLT is done with, and its exit is
+ * saved. QEMU's VMRUN forgets the shadow, so there the interrupt would come before the HLT, and the guest sleep for good. */
+static __attribute__((noinline)) void pass_shadowed_halt(struct vcpu *v)
+{
+    const struct vcpu_arch *a = x86_regs(v, X86_G_SEG | X86_G_DR);
+    u8 code[15];
+
+    if ((a->rflags & (RFLAGS_IF | RFLAGS_TF)) == RFLAGS_IF && a->cpl == 0 && (a->dr7 & DR7_ENABLED) == 0 &&
+        x86_fetch_insn(v, code) != 0 && code[0] == OPCODE_HLT) {
+        x86_advance(v, 1);
+    }
+}
+
 /* Deliver by priority; returns the windows that what remains is waiting for. */
 static u32 deliver(struct vcpu *v)
 {
@@ -207,6 +221,9 @@ static u32 deliver(struct vcpu *v)
         windows |= a->nmi_pending ? VCPU_WINDOW_NMI : 0;
     }
     if (!a->reinject && chip_pending(v)) {
+        if (!injected && a->rip == a->shadow_rip) {
+            pass_shadowed_halt(v);
+        }
         if (injected || !irq_open(a)) {
             windows |= VCPU_WINDOW_IRQ;
         } else {

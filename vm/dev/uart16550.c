@@ -249,7 +249,7 @@ void vuart_writable(struct vuart *uart)
     if (uart->thr_wait) {
         uart->thr_wait = false;
         uart->thr_event = true;
-        irqline_set(&uart->irq, irq_level(uart));
+        drive(uart);
     }
     spin_unlock(&uart->lock, flags);
 }

@@ -39,6 +39,7 @@ static __attribute__((noinline)) void left_shadowed(struct vcpu *v, struct vmcb 
 {
     vmcb->control.int_state = 0;
     v->arch.blocking |= X86_BLOCK_STI;
+    v->arch.shadow_rip = v->arch.rip;
 }
 
 static inline void after_exit(struct vcpu *v, const struct svm_vcpu *svm, struct vmcb *vmcb)
