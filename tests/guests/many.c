@@ -1,15 +1,21 @@
-/* As many CPUs as vcpus= says (the kit's limit is 32): each starts, prints its id, counts, and takes an interrupt. */
+/* As many CPUs as vcpus= says (the kit's limit is 32): each starts, prints its id, counts, and takes an interrupt. Then a
+ * million are sent to CPUs that take none, and each vector comes to each CPU once. */
 #include "tests/guests/kit/apic.h"
 
 #define VECTOR 0x51U
 #define ROUNDS 1000000U
+#define FIRST 32U
+#define VECTORS (256U - FIRST)
+#define FLOOD 1000000U
+#define FLOOD_SLOW 30000U /* on Intel's CPUs, which are Bochs' */
 
 #define RSDP_FIRST 0xE0000UL
 #define RSDP_END 0x100000UL
 #define XSDT_HEADER 36U
 #define MADT_HEADER 44U
 
-static volatile u32 done, answers, lock, agreed;
+static volatile u32 done, answers, lock, agreed, gathers, gathered;
+static volatile u32 counts[256];
 
 static void on_vector(u32 vector)
 {
@@ -90,6 +96,73 @@ static void work(void)
     }
 }
 
+/* --- a million pending ------------------------------------------------------------------------------------------------- */
+
+static void on_count(u32 vector)
+{
+    __atomic_fetch_add(&counts[vector], 1, __ATOMIC_SEQ_CST);
+    apic_set(APIC_EOI, 0);
+}
+
+static void on_nmi(u32 vector)
+{
+    (void)vector;
+}
+
+static bool something_waits(void)
+{
+    u32 any = 0;
+
+    for (u32 i = 0; i < 8; i++) {
+        any |= apic_get(APIC_IRR + i) | apic_get(APIC_ISR + i);
+    }
+    return any != 0;
+}
+
+static void take_all(void)
+{
+    sti();
+    while (something_waits()) {
+        __asm__ volatile("pause");
+    }
+    cli();
+    __atomic_fetch_add(&gathered, 1, __ATOMIC_SEQ_CST);
+}
+
+/* Waits with interrupts off for an NMI, then takes what has gathered. */
+static void gather(void)
+{
+    apic_enable(true);
+    __atomic_fetch_add(&gathers, 1, __ATOMIC_SEQ_CST);
+    __asm__ volatile("cli; hlt" ::: "memory");
+    take_all();
+}
+
+static void test_million(u32 cpus)
+{
+    u32 flood = on_amd() ? FLOOD : FLOOD_SLOW, wrong = 0, up = 1, sent = 0;
+
+    set_handler(2, on_nmi);
+    for (u32 vector = FIRST; vector < 256; vector++) {
+        set_handler(vector, on_count);
+    }
+    for (u32 i = 1; i < cpus; i++) {
+        up += start_cpu(i, gather);
+    }
+    (void)wait_count(&gathers, cpus - 1, 10000);
+    for (; sent < flood; sent += cpus) {
+        apic_send(0, ICR_ALL | (FIRST + sent / cpus % VECTORS));
+    }
+    apic_send(0, ICR_OTHERS | ICR_NMI);
+    take_all();
+    u32 all = wait_count(&gathered, cpus, 60000);
+    for (u32 vector = FIRST; vector < 256; vector++) {
+        wrong += counts[vector] != cpus;
+    }
+    check(up == cpus && all == cpus && wrong == 0, "million-pending", "cpus=%u sent=%u vectors=%u wrong=%u", all, sent,
+          VECTORS, wrong);
+}
+
 void guest_main(void)
 {
     u32 up = 0, topology[4];
@@ -110,4 +183,5 @@ void guest_main(void)
     apic_send(0, ICR_OTHERS | VECTOR);
     u32 answered = wait_count(&answers, cpus - 1, 10000);
     check(answered == cpus - 1, "many-answers", "answers=%u", answered);
+    test_million(cpus);
 }

@@ -16,7 +16,7 @@ def exists(path, name):
     """A pytest function, or a cmocka test that is in its file's list."""
     if not path.is_file():
         return False
-    pattern = rf"^def {name}\(" if path.suffix == ".py" else rf"cmocka_unit_test\w*\({name}\b"
+    pattern = rf"^def {name}\(" if path.suffix == ".py" else rf"(?:cmocka_unit_test\w*|TEST)\({name}\b"
     return re.search(pattern, path.read_text(), re.MULTILINE) is not None
 
 

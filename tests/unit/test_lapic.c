@@ -241,12 +241,29 @@ static void a_million_requests_are_one_bit(void **state)
     for (u32 i = 0; i < 1000000; i++) {
         vlapic_post(&rig.lapic[0], (u8)(32 + i % 200), false);
     }
+    assert_int_equal(rig.events[0], 200); /* the CPU was told of each once */
     u32 delivered = 0;
     for (u8 vector = acknowledge(0); vector != 0; vector = acknowledge(0)) {
         delivered++;
         rig_write(0, R_EOI, 0);
     }
     assert_int_equal(delivered, 200);
+    u32 events = rig.events[0];
+    vlapic_post(&rig.lapic[0], 32, false); /* and is told again of what it has taken */
+    assert_int_equal(rig.events[0], events + 1);
+}
+
+/* What was requested before software switched the APIC off is delivered when it is on again. */
+static void requests_outlive_a_software_disable(void **state)
+{
+    (void)state;
+    vlapic_post(&rig.lapic[0], 0x60, false);
+    rig_write(0, R_SVR, 0xFF);
+    assert_int_equal(acknowledge(0), 0);
+    u32 events = rig.events[0];
+    rig_write(0, R_SVR, SVR_ENABLE);
+    assert_int_equal(rig.events[0], events + 1);
+    assert_int_equal(acknowledge(0), 0x60);
 }
 
 static void errors_latch_and_interrupt(void **state)
@@ -395,8 +412,8 @@ int main(void)
         TEST(reserved_registers_set_the_esr), TEST(odd_accesses_do_nothing), TEST(software_disable_masks_and_refuses),
         TEST(priorities_and_nesting), TEST(eoi_with_nothing_in_service), TEST(every_vector_against_every_task_priority),
         TEST(cr8_is_the_class), TEST(a_lower_priority_announces_what_waited), TEST(ppr_takes_the_higher),
-        TEST(a_million_requests_are_one_bit), TEST(errors_latch_and_interrupt), TEST(mode_transitions),
-        TEST(the_bsp_flag_is_the_processors), TEST(disabling_resets_and_lets_the_pic_through),
+        TEST(a_million_requests_are_one_bit), TEST(requests_outlive_a_software_disable), TEST(errors_latch_and_interrupt),
+        TEST(mode_transitions), TEST(the_bsp_flag_is_the_processors), TEST(disabling_resets_and_lets_the_pic_through),
         TEST(msrs_only_in_x2apic_mode), TEST(msr_table), TEST(msr_reserved_bits), TEST(self_ipi),
     };
 

@@ -6,9 +6,10 @@
 
 #define VERSION (0x14U | (LAPIC_LVTS - 1U) << 16)
 
-static void set_bit_atomic(u32 *word, u8 vector)
+/* Returns whether it was set before. */
+static bool set_bit_atomic(u32 *word, u8 vector)
 {
-    (void)__atomic_fetch_or(word, BIT32(vector % 32), __ATOMIC_SEQ_CST);
+    return (__atomic_fetch_or(word, BIT32(vector % 32), __ATOMIC_SEQ_CST) & BIT32(vector % 32)) != 0;
 }
 
 static void clear_bit_atomic(u32 *word, u8 vector)
@@ -27,16 +28,22 @@ bool vlapic_enabled(const struct vlapic *lapic)
 }
 
 /* The trigger mode is set before the request, and the request before the CPU is told: vlapic_acknowledge() reads in the
- * opposite order. */
+ * opposite order. A vector that is requested already changes nothing: who set it tells the CPU, which looks again by itself
+ * whenever what held the vector back falls away. */
 static void request(struct vlapic *lapic, u8 vector, bool level)
 {
     if (level != vector_test(lapic, REG_TMR, vector)) {
         u32 *word = vector_word(lapic, REG_TMR, vector);
-        level ? set_bit_atomic(word, vector) : clear_bit_atomic(word, vector);
+        if (level) {
+            (void)set_bit_atomic(word, vector);
+        } else {
+            clear_bit_atomic(word, vector);
+        }
         WRITE_ONCE(lapic->levels_changed, true);
     }
-    set_bit_atomic(&lapic->irr[vector / 32], vector);
-    lapic->bus->event(lapic->bus->ctx, lapic->index);
+    if (!set_bit_atomic(&lapic->irr[vector / 32], vector)) {
+        lapic->bus->event(lapic->bus->ctx, lapic->index);
+    }
 }
 
 void vlapic_error(struct vlapic *lapic, u32 bits)
@@ -132,6 +139,12 @@ void vlapic_write_tpr(struct vlapic *lapic, u32 value)
     if (lower) {
         reconsider(lapic);
     }
+}
+
+void vlapic_write_svr(struct vlapic *lapic, u32 value)
+{
+    REG(lapic, REG_SVR) = value;
+    reconsider(lapic); /* requests outlive the time that it was off */
 }
 
 u64 vlapic_read_cr8(const struct vlapic *lapic)

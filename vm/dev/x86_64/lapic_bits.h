@@ -49,6 +49,7 @@ enum { TIMER_ONE_SHOT, TIMER_PERIODIC, TIMER_DEADLINE };
 enum { SHORTHAND_NONE, SHORTHAND_SELF, SHORTHAND_ALL, SHORTHAND_OTHERS };
 
 void vlapic_write_tpr(struct vlapic *lapic, u32 value);
+void vlapic_write_svr(struct vlapic *lapic, u32 value);
 /* The ICR: in two registers, or in x2APIC mode in one of 64 bits. */
 u64 vlapic_icr(const struct vlapic *lapic);
 void vlapic_set_icr(struct vlapic *lapic, u64 value);

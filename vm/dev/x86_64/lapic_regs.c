@@ -58,7 +58,7 @@ static void write_lvt(struct vlapic *lapic, u32 index, u32 value)
 /* Switching the APIC off by software masks every local interrupt (SDM 11.4.7.2). */
 static void write_svr(struct vlapic *lapic, u32 value)
 {
-    REG(lapic, REG_SVR) = value & SVR_WRITABLE;
+    vlapic_write_svr(lapic, value & SVR_WRITABLE);
     for (u32 i = 0; (value & SVR_ENABLE) == 0 && i < LAPIC_LVTS; i++) {
         write_lvt(lapic, i, REG(lapic, REG_LVT + i));
     }
