@@ -69,7 +69,7 @@ struct vcpu_arch {
     u64 gpr[X86_GPRS]; /* first: the entry stubs index it */
     u64 rip, rflags;
     u64 cr2; /* group CR */
-    u64 shadow_rip; /* where an exit came in an interrupt shadow last: SVM's */
+    u64 shadow_rip; /* where an exit came in an interrupt shadow last, on one backend */
     u32 blocking; /* X86_BLOCK_* */
     u32 valid;    /* groups that v->arch holds as hardware does */
     u32 dirty;    /* groups to be written before the next entry; dirty implies valid */
