@@ -23,7 +23,7 @@ tree=$(mktemp -d)
 log=$tree.log
 trap 'rm -rf "$tree" "$log"' EXIT
 mkdir -p "$tree/boot/grub" "$(dirname "$out")"
-cp "$kernel" "$tree/boot/mote.elf"
+objcopy --strip-debug "$kernel" "$tree/boot/mote.elf" # GRUB would read every section
 cp "$cfg" "$tree/boot/grub/grub.cfg"
 for file in "$@"; do
     cp "$file" "$tree/boot/"

@@ -13,6 +13,8 @@ $(BUILD)/guests/%.o: tests/guests/%.c $(wildcard tests/guests/kit/*.h) vm/abi.h
 	@mkdir -p $(@D)
 	$(CC) $(GUEST_FLAGS) -c $< -o $@
 
+$(BUILD)/guests/flood_rude.o: tests/guests/flood.c
+
 $(BUILD)/guests/kit/start.o: tests/guests/kit/start.asm
 	@mkdir -p $(@D)
 	nasm -f elf64 $< -o $@

@@ -4,6 +4,8 @@ A backend is an emulator with a CPU: svm (QEMU, BIOS), svm-uefi (QEMU, OVMF), bo
 from the serial line and, where the emulator has one, from its exit status; the two must agree.
 """
 
+import codecs
+import io
 import os
 import pathlib
 import pty
@@ -52,6 +54,8 @@ class Machine:
         self.grub = grub  # commands for GRUB before it boots Mote
         self.files = [str(path) for path in files]  # more files for /boot
         self.output = b""
+        self.shown = ""  # the output as text; an end of line is one newline
+        self.decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder("utf-8")("replace"), translate=True)
         self.process = None
         self.master = None
         self.lock = threading.Condition()
@@ -169,6 +173,7 @@ class Machine:
                 data = b""
             with self.lock:
                 self.output += data
+                self.shown += self.decoder.decode(data, final=not data and self.process.poll() is not None)
                 self.lock.notify_all()
             if not data:
                 if self.process.poll() is not None:
@@ -180,7 +185,7 @@ class Machine:
     @property
     def text(self):
         with self.lock:
-            return self.output.decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n")
+            return self.shown
 
     @property
     def lines(self):

@@ -10,7 +10,7 @@ import pytest
 
 FLAT = "type=flat mode=long load=0x100000 mem=8M"
 ESCAPE = "\x1d"
-FLOOD_LINES = 2000
+FLOOD_LINES = 600
 
 
 def text_of(data):

@@ -4,12 +4,14 @@ import re
 
 import pytest
 
+from session import ESCAPE
+
 PROMPT = r"mote-linux# "
 
 
-def shell(machine, linux, backend, **options):
-    m = machine(backend=backend, modules=linux(), **options)
-    m.wait_for(r"^linux-init: 6\.\d+\.\d+-\S+-amd64 cpus=1 mem=\d+kB", timeout=240)
+def shell(machine, linux, backend, options="vm=linux mem=256M"):
+    m = machine(backend=backend, modules=linux(options))
+    m.wait_for(r"^(?:\[linux\] )?linux-init: 6\.\d+\.\d+-\S+-amd64 cpus=1 mem=\d+kB", timeout=240)
     m.wait_for(PROMPT, timeout=60)
     return m
 
@@ -28,7 +30,16 @@ def test_linux_shell_and_poweroff(machine, linux, backend):
 
 @pytest.mark.backends("svm", "bochs-vmx", "bochs-svm")
 def test_linux_reboot(machine, linux, backend):
-    m = shell(machine, linux, backend)
+    """And a second serial port, which Linux finds by ACPI, prints and hears at a console of its own."""
+    m = shell(machine, linux, backend, "vm=linux mem=256M uart=com1,com2")
+    assert re.search(r"00:\d+: ttyS1 at I/O 0x2f8 \(irq = 3", m.text)
+    m.send("exec 3<>/dev/ttyS1; stty -echo <&3; echo to''com2 >&3; head -n 1 <&3; echo heard''it\n")
+    m.wait_for(r"^\[linux:com2\] tocom2\n")
+    m.send(f"{ESCAPE}2typed there\r")
+    m.wait_for(r"^\[linux\] typed there\n")
+    m.wait_for(r"^\[linux\] heardit\n")
+    m.send(f"{ESCAPE}1")
+    m.wait_for(r"^MOTE: console focus=linux\n")
     m.send("reboot -f\n")
     assert m.finish(timeout=120) == 0
     assert [e["reason"] for e in m.events("linux", "exit")] == ["reset"]
