@@ -37,6 +37,7 @@ struct vcpu_exit {
     enum vcpu_exit_kind kind;
     u8 insn_len; /* bytes to advance on finish; 0 = already advanced or not applicable */
     bool answered; /* served already: never returned by vcpu_run() */
+    bool declined; /* config.serve has been asked, and wants it returned by vcpu_run() */
     u16 reason;    /* the hardware's, below VCPU_REASONS; valid once run() has returned */
     union {
         u64 where; /* the first word of what follows: with port, gpa or number in it */

@@ -139,7 +139,7 @@ int vcpu_unbind(struct vcpu *v)
 
 bool vcpu_try_unblock(struct vcpu *v)
 {
-    u32 wanted = VCPU_REQ_NMI | VCPU_REQ_STOP | VCPU_REQ_WAKE;
+    u32 wanted = VCPU_REQ_NMI | VCPU_REQ_WAKE; /* STOP ends no halt: who wants more than that wakes the task */
 
     if (v->state == VCPU_BLOCKED &&
         ((__atomic_load_n(&v->requests, __ATOMIC_SEQ_CST) & wanted) != 0 || isa_vcpu_event_waits(v))) {
@@ -169,6 +169,7 @@ bool vcpu_serve(struct vcpu *v, struct vcpu_exit *exit)
     arch_irq_enable();
     exit->answered = v->config.serve(v, exit);
     arch_irq_disable();
+    exit->declined = !exit->answered;
     return exit->answered;
 }
 
@@ -180,6 +181,7 @@ static void enter_until_served(struct vcpu *v, struct vcpu_exit *exit)
             return;
         }
         exit->answered = false;
+        exit->declined = false;
         if (READ_ONCE(v->traced)) {
             v->backend->run_traced(v, exit);
         } else {
@@ -190,7 +192,7 @@ static void enter_until_served(struct vcpu *v, struct vcpu_exit *exit)
             arch_irq_take_pending(); /* a host interrupt ended the guest: the host's own handler takes it */
             exit->kind = VCPU_EXIT_NONE;
         }
-    } while (exit->kind == VCPU_EXIT_NONE || exit->answered || vcpu_serve(v, exit));
+    } while (exit->kind == VCPU_EXIT_NONE || exit->answered || (!exit->declined && vcpu_serve(v, exit)));
 }
 
 static void leave(struct vcpu *v, const struct vcpu_exit *exit)
@@ -261,6 +263,15 @@ int vcpu_destroy(struct vcpu *v)
     return 0;
 }
 
+static void kick(const struct vcpu *v)
+{
+    u32 cpu = READ_ONCE(v->cpu);
+
+    if (cpu != CPU_MAX && cpu != percpu()->id) { /* here: not in the guest, and the loop looks again */
+        irq_kick(cpu);
+    }
+}
+
 void vcpu_request(struct vcpu *v, u32 requests)
 {
     (void)__atomic_fetch_or(&v->requests, requests, __ATOMIC_SEQ_CST);
@@ -271,10 +282,15 @@ void vcpu_request(struct vcpu *v, u32 requests)
             v->config.wake(v);
         }
     } else if (state == VCPU_RUNNING) {
-        u32 cpu = READ_ONCE(v->cpu);
-        if (cpu != CPU_MAX && cpu != percpu()->id) { /* here: not in the guest, and the loop looks again */
-            irq_kick(cpu);
-        }
+        kick(v);
+    }
+}
+
+void vcpu_keep_out(struct vcpu *v)
+{
+    (void)__atomic_fetch_or(&v->requests, VCPU_REQ_STOP, __ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&v->state, __ATOMIC_SEQ_CST) == VCPU_RUNNING) {
+        kick(v);
     }
 }
 

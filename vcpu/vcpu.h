@@ -60,8 +60,8 @@ struct vcpu_config {
     /* Answer a hypercall from the guest's kernel that needs no lock and no time: true with *result, which goes to the guest
      * whatever the width of its code (so: below 2^32). Owner CPU, IRQs off; may be NULL. */
     bool (*answer)(struct vcpu *v, u64 number, u64 *result);
-    /* Serve an exit inside vcpu_run() and enter again: true. false: vcpu_run() returns it. Owner CPU, IRQs on, state
-     * Running; NULL: vcpu_run() returns every exit. */
+    /* Serve an exit inside vcpu_run() and enter again: true. false: vcpu_run() returns it, and it is not asked twice. Owner CPU,
+     * IRQs on, state Running; NULL: vcpu_run() returns every exit. */
     bool (*serve)(struct vcpu *v, struct vcpu_exit *exit);
 };
 
@@ -145,6 +145,9 @@ MUST_CHECK int vcpu_emulate_access(struct vcpu *v, const struct vcpu_exit *exit)
 MUST_CHECK int vcpu_translate(struct vcpu *v, gva_t va, gpa_t *out);
 /* Raise request bits and make the owner notice: kick when in guest, wake when Blocked. Any context but NMI. */
 void vcpu_request(struct vcpu *v, u32 requests);
+/* Request STOP, but let a Blocked one sleep. If it is Running it leaves vcpu_run() soon; else it does not enter the guest before it
+ * has taken STOP back. Any context but NMI. */
+void vcpu_keep_out(struct vcpu *v);
 /* Take request bits back. Owner CPU, not in vcpu_run(). */
 void vcpu_clear_request(struct vcpu *v, u32 requests);
 /* Put the registers of `entry` (see <arch/vcpu_arch.h>) into an unbound vCPU. 0 or -E_STATE. */

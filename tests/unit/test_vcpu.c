@@ -24,6 +24,7 @@ static struct {
     enum vcpu_exit_kind exits[8]; /* NONE = 0 ends in KICKED by the resched flag */
     unsigned next_exit;
     void (*during_run)(struct vcpu *v);
+    bool declined; /* what during_run() found */
 } script;
 
 static int fake_probe(struct vcpu_caps *caps)
@@ -79,6 +80,7 @@ static void fake_run(struct vcpu *v, struct vcpu_exit *exit)
         script.during_run(v);
     }
     exit->kind = script.exits[script.next_exit % ARRAY_SIZE(script.exits)];
+    exit->declined = script.declined;
     exit->reason = (u16)exit->kind; /* as good a number as any */
     script.next_exit++;
 }
@@ -507,6 +509,32 @@ static void served_exits_stay_inside(void **state)
     assert_true(host_irqs_on);
 }
 
+static void asks_by_itself(struct vcpu *running)
+{
+    struct vcpu_exit asked = {.kind = VCPU_EXIT_YIELD};
+
+    assert_false(vcpu_serve(running, &asked)); /* as a backend does before it comes back */
+    assert_true(asked.declined && !asked.answered);
+}
+
+/* What was declined inside a backend's run() is returned, and nobody is asked twice. */
+static void declined_exits_are_returned(void **state)
+{
+    struct vcpu_exit exit;
+
+    (void)state;
+    bring_to(VCPU_READY);
+    v.config.serve = serve_pio_only;
+    served = 10;
+    script.during_run = asks_by_itself;
+    script.declined = true;
+    script.exits[0] = VCPU_EXIT_YIELD;
+    assert_int_equal(vcpu_run(&v, &exit), 0);
+    assert_int_equal(exit.kind, VCPU_EXIT_YIELD);
+    assert_int_equal(served, 11);
+    assert_int_equal(v.history_head, 1);
+}
+
 static void set_resched(struct vcpu *running)
 {
     (void)running;
@@ -570,6 +598,34 @@ static void blocked_wakes(void **state)
     assert_int_equal(script.wakes, 2);
     assert_true(vcpu_try_unblock(&v));
     assert_int_equal(v.state, VCPU_READY);
+}
+
+static void keep_out_from_cpu1(struct vcpu *running)
+{
+    host_percpu = &cpus[1];
+    vcpu_keep_out(running);
+    host_percpu = &cpus[0];
+    assert_int_equal(script.kicks, 1);
+    assert_int_equal(script.kicked_cpu, 0);
+}
+
+static void keeping_out_wakes_nobody(void **state)
+{
+    struct vcpu_exit exit;
+
+    (void)state;
+    bring_to(VCPU_READY);
+    script.during_run = keep_out_from_cpu1;
+    assert_int_equal(vcpu_run(&v, &exit), 0);
+    assert_int_equal(exit.kind, VCPU_EXIT_KICKED);
+    assert_int_equal(script.runs, 1); /* not entered again */
+    vcpu_clear_request(&v, VCPU_REQ_STOP);
+    script.during_run = NULL;
+    run_to(VCPU_EXIT_HALT);
+    assert_int_equal(v.state, VCPU_BLOCKED);
+    vcpu_keep_out(&v);
+    assert_int_equal(script.wakes, 0);
+    assert_false(vcpu_try_unblock(&v)); /* the halt goes on */
 }
 
 /* The request lands between the guest's HLT and the change to Blocked: the requester saw Running, so it kicked and did
@@ -652,6 +708,8 @@ int main(void)
         cmocka_unit_test(hot_exits_stay_inside),
         cmocka_unit_test(a_trace_tells_each_exit),
         cmocka_unit_test(served_exits_stay_inside),
+        cmocka_unit_test(declined_exits_are_returned),
+        cmocka_unit_test(keeping_out_wakes_nobody),
         cmocka_unit_test(resched_and_stop_leave),
         cmocka_unit_test(request_kicks_only_the_guest),
         cmocka_unit_test(blocked_wakes),
