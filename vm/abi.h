@@ -22,6 +22,21 @@
  * in place of ending by itself. A pause from the monitor stops its time. */
 #define MOTE_HC_WATCHDOG 0x4D54000A
 
+/* What the VM's CPUs may do in a part of its memory: RDI = address, RSI = bytes (both multiples of 4096, at most MOTE_RIGHTS_MAX),
+ * RDX = 0 or MOTE_RIGHT_READ with any of the others -> 0; MOTE_EINVAL: no such rights or range, not all of it memory, or rights
+ * that it never had (ROM stays ROM): nothing was changed; MOTE_ENOMEM: the host is short of frames for tables, and a part may have
+ * been changed. When the call returns, no CPU of the VM has other rights there, and nothing is left of those that it had in its
+ * TLB. What the memory holds is kept, and Mote and its monitor still read it. Access without the right meets what is found
+ * where there is no memory: reads give ones, writes are dropped, and code or page tables there end the VM (reason=unmapped). */
+#define MOTE_HC_RIGHTS 0x4D54000B
+#define MOTE_RIGHT_READ 1
+#define MOTE_RIGHT_WRITE 2
+#define MOTE_RIGHT_EXEC 4
+#define MOTE_RIGHTS_MAX 0x200000
+/* Only with selftest=on: take the page at RDI out of stage 2 until a CPU of the VM touches it -> as MOTE_HC_RIGHTS. One page at a
+ * time: the one before comes back. */
+#define MOTE_HC_HIDE 0x4D54000C
+
 /* Only with selftest=on: 4 KiB of memory that is a device, so that every access to it is emulated. */
 #define MOTE_SCRATCH_MMIO 0xFEB00000
 
@@ -29,6 +44,7 @@
 #define MOTE_ENOSYS (-1000)
 #define MOTE_EPERM (-1)
 #define MOTE_EINVAL (-22)
+#define MOTE_ENOMEM (-12)
 
 /* I/O port: a byte written here ends the VM with that exit code. */
 #define MOTE_PORT_EXIT 0xF4

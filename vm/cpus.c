@@ -1,5 +1,6 @@
 /* The CPUs of one VM among themselves: parked, started, halted. */
 #include "kernel/lib/errno.h"
+#include <arch/cpu.h>
 #include "vcpu/trace.h"
 #include "vm/vm.h"
 
@@ -188,6 +189,35 @@ void vm_cpu_hold(struct vm *vm, u32 cpus, bool hold)
         if ((cpus & BIT32(i)) != 0) {
             tell(vm, i);
         }
+    }
+}
+
+/* A CPU that is about to run looks at `excluded` after it took STOP back, and at STOP once more when its state is Running: it sees
+ * one of the two, or is seen Running here. */
+void vm_cpus_exclude(struct vm *vm)
+{
+    while (__atomic_exchange_n(&vm->excluded, true, __ATOMIC_SEQ_CST)) {
+        arch_cpu_relax();
+    }
+    for (u32 i = 0; i < vm->vcpu_count; i++) {
+        vcpu_keep_out(&vm->vcpus[i]);
+    }
+    for (u32 i = 0; i < vm->vcpu_count; i++) {
+        while (__atomic_load_n(&vm->vcpus[i].state, __ATOMIC_SEQ_CST) == VCPU_RUNNING) {
+            arch_cpu_relax();
+        }
+    }
+}
+
+void vm_cpus_admit(struct vm *vm)
+{
+    __atomic_store_n(&vm->excluded, false, __ATOMIC_RELEASE);
+}
+
+void vm_cpu_await_admission(const struct vm *vm)
+{
+    while (__atomic_load_n(&vm->excluded, __ATOMIC_ACQUIRE)) {
+        arch_cpu_relax();
     }
 }
 

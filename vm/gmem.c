@@ -46,6 +46,7 @@ int gmem_init(struct gmem *mem, const struct pt_format *format, u16 owner)
         mem->count = 0;
         mem->owner = owner;
         mem->bytes = 0;
+        mem->restricted = false;
     }
     return error;
 }
@@ -243,4 +244,63 @@ int gmem_zero(struct gmem *mem, gpa_t gpa, u64 len)
         memset(to, 0, piece);
     }
     return 0;
+}
+
+u32 gmem_own_rights(const struct gmem *mem, gpa_t gpa)
+{
+    const struct gmem_block *block = block_at(mem, gpa.v);
+
+    return block != NULL ? attributes(block->flags) : 0;
+}
+
+static bool rights_valid(u32 attr)
+{
+    return attr == 0 || ((attr & PT_READ) != 0 && (attr & ~(PT_READ | PT_WRITE | PT_EXEC)) == 0);
+}
+
+/* Map a page of RAM unless it is mapped, be it by another CPU at the same time. */
+static int map_absent(struct gmem *mem, u64 gpa, u32 attr)
+{
+    struct pt_mapping found;
+
+    if (pt_query(&mem->stage2, gpa, &found) == 0) {
+        return 0;
+    }
+    const struct gmem_block *block = block_at(mem, gpa);
+    int error = pt_map(&mem->stage2, gpa, HPA(block->hpa.v + (gpa - block->gpa)), FRAME_SIZE, attr);
+    return error == -E_EXIST ? 0 : error;
+}
+
+int gmem_set_rights(struct gmem *mem, gpa_t gpa, u64 len, u32 attr)
+{
+    u32 needed = ((attr & PT_WRITE) != 0 ? GMEM_WRITABLE : 0) | ((attr & PT_EXEC) != 0 ? GMEM_EXECUTABLE : 0);
+
+    if (!rights_valid(attr) || len == 0 || len > GMEM_RIGHTS_MAX || !IS_ALIGNED(gpa.v | len, FRAME_SIZE) ||
+        !covered(mem, gpa.v, len, needed)) {
+        return -E_INVAL;
+    }
+    WRITE_ONCE(mem->restricted, true);
+    if (attr == 0) {
+        return pt_unmap(&mem->stage2, gpa.v, len);
+    }
+    int error = pt_protect(&mem->stage2, gpa.v, len, attr);
+    for (u64 done = 0; error == 0 && done < len; done += FRAME_SIZE) {
+        error = map_absent(mem, gpa.v + done, attr);
+    }
+    return error;
+}
+
+bool gmem_permits(struct gmem *mem, gpa_t gpa, u64 len, u32 attr)
+{
+    if (!READ_ONCE(mem->restricted) || len == 0) {
+        return true;
+    }
+    u64 pages = ((gpa.v & (FRAME_SIZE - 1)) + len + FRAME_SIZE - 1) / FRAME_SIZE;
+    for (u64 i = 0; i < pages; i++) {
+        struct pt_mapping found;
+        if (pt_query(&mem->stage2, gpa.v + i * FRAME_SIZE, &found) != 0 || (found.attr & attr) != attr) {
+            return false;
+        }
+    }
+    return true;
 }

@@ -1,6 +1,7 @@
 /* Mote's guest ABI: one table, indexed by number. */
 #include "kernel/base/log.h"
 #include "kernel/base/percpu.h"
+#include "kernel/lib/errno.h"
 #include "kernel/time.h"
 #include "vm/abi.h"
 #include "vm/vm.h"
@@ -108,14 +109,39 @@ static u64 call_watchdog(struct vm *vm, struct vcpu *v, const struct vcpu_exit *
     return vm_watchdog_kick(vm);
 }
 
+static u64 result_of(int error)
+{
+    return error == 0 ? 0 : (u64)(s64)(error == -E_NOMEM ? MOTE_ENOMEM : MOTE_EINVAL);
+}
+
+static u64 call_rights(struct vm *vm, struct vcpu *v, const struct vcpu_exit *exit)
+{
+    u64 rights = vcpu_hypercall_arg(v, exit, 2);
+    u32 attr = ((rights & MOTE_RIGHT_READ) != 0 ? PT_READ : 0) | ((rights & MOTE_RIGHT_WRITE) != 0 ? PT_WRITE : 0) |
+               ((rights & MOTE_RIGHT_EXEC) != 0 ? PT_EXEC : 0);
+
+    if ((rights & ~(u64)(MOTE_RIGHT_READ | MOTE_RIGHT_WRITE | MOTE_RIGHT_EXEC)) != 0) {
+        return (u64)(s64)MOTE_EINVAL;
+    }
+    return result_of(vm_set_rights(vm, GPA(vcpu_hypercall_arg(v, exit, 0)), vcpu_hypercall_arg(v, exit, 1), attr));
+}
+
+static u64 call_hide(struct vm *vm, struct vcpu *v, const struct vcpu_exit *exit)
+{
+    return vm->selftest ? result_of(vm_hide_page(vm, GPA(vcpu_hypercall_arg(v, exit, 0)))) : (u64)(s64)MOTE_ENOSYS;
+}
+
 static const hypercall calls[] = {
     [MOTE_HC_VERSION - MOTE_HC_FIRST] = call_version, [MOTE_HC_EXIT - MOTE_HC_FIRST] = call_exit,
     [MOTE_HC_ECHO - MOTE_HC_FIRST] = call_echo,       [MOTE_HC_PUTC - MOTE_HC_FIRST] = call_putc,
     [MOTE_HC_VM_ID - MOTE_HC_FIRST] = call_vm_id,     [MOTE_HC_TIME_NS - MOTE_HC_FIRST] = call_time,
     [MOTE_HC_NMI - MOTE_HC_FIRST] = call_nmi,         [MOTE_HC_BREAK - MOTE_HC_FIRST] = call_break,
     [MOTE_HC_CPU - MOTE_HC_FIRST] = call_cpu,         [MOTE_HC_MOVE - MOTE_HC_FIRST] = call_move,
-    [MOTE_HC_WATCHDOG - MOTE_HC_FIRST] = call_watchdog,
+    [MOTE_HC_WATCHDOG - MOTE_HC_FIRST] = call_watchdog, [MOTE_HC_RIGHTS - MOTE_HC_FIRST] = call_rights,
+    [MOTE_HC_HIDE - MOTE_HC_FIRST] = call_hide,
 };
+
+_Static_assert(MOTE_RIGHTS_MAX == GMEM_RIGHTS_MAX, "the guest's header names the bound");
 
 bool vm_answer(struct vcpu *v, u64 number, u64 *result)
 {

@@ -2,6 +2,7 @@
 #include "kernel/base/log.h"
 #include "kernel/base/percpu.h"
 #include "vcpu/debug.h"
+#include "vm/abi.h"
 #include "vm/vm.h"
 
 /* Does the loop go on entering after this exit? */
@@ -27,7 +28,7 @@ static inline bool serve_pio(struct vm *vm, struct vcpu *v, struct vcpu_exit *ex
 
 /* Not RAM, or RAM that may not be written: an instruction fetch or a page walk there can never succeed; data accesses
  * are a device's, or read as ones. */
-static bool serve_npf(struct vm *vm, struct vcpu *v, struct vcpu_exit *exit)
+static inline __attribute__((always_inline)) bool serve_fault(struct vm *vm, struct vcpu *v, const struct vcpu_exit *exit)
 {
     gpa_t gpa = exit->npf.gpa;
     u32 flags = exit->npf.flags;
@@ -39,6 +40,16 @@ static bool serve_npf(struct vm *vm, struct vcpu *v, struct vcpu_exit *exit)
         vm_stop(vm, VM_END_EMULATION, 1, "gpa=0x%llx", (unsigned long long)gpa.v);
     }
     return true;
+}
+
+static __attribute__((noinline)) bool serve_hidden(struct vm *vm, struct vcpu *v, const struct vcpu_exit *exit)
+{
+    return vm_unhide_page(vm, exit->npf.gpa) || serve_fault(vm, v, exit);
+}
+
+static bool serve_npf(struct vm *vm, struct vcpu *v, struct vcpu_exit *exit)
+{
+    return READ_ONCE(vm->hidden) != 0 ? serve_hidden(vm, v, exit) : serve_fault(vm, v, exit);
 }
 
 static inline bool serve_hypercall(struct vm *vm, struct vcpu *v, struct vcpu_exit *exit)
@@ -144,14 +155,27 @@ static bool serve(struct vm *vm, struct vcpu *v, struct vcpu_exit *exit)
     return handlers[exit->kind](vm, v, exit);
 }
 
+/* Calls that exclude the VM's CPUs: the caller is one, and has to be out. */
+static inline bool leaves(const struct vcpu_exit *exit)
+{
+    return exit->kind == VCPU_EXIT_HYPERCALL &&
+           (exit->hypercall.number == MOTE_HC_RIGHTS || exit->hypercall.number == MOTE_HC_HIDE);
+}
+
+static __attribute__((noinline)) bool serve_seen(struct vm *vm, struct vcpu *v, struct vcpu_exit *exit)
+{
+    const u32 inside = BIT32(VCPU_EXIT_PIO) | BIT32(VCPU_EXIT_NPF) | BIT32(VCPU_EXIT_HYPERCALL);
+
+    return (BIT32(exit->kind) & inside) != 0 && !leaves(exit) && serve(vm, v, exit);
+}
+
 /* The frequent kinds need nothing that vcpu_run() would have to return for. */
 bool vm_serve_inside(struct vcpu *v, struct vcpu_exit *exit)
 {
-    const u32 inside = BIT32(VCPU_EXIT_PIO) | BIT32(VCPU_EXIT_NPF) | BIT32(VCPU_EXIT_HYPERCALL);
     struct vm *vm = v->config.ctx;
 
     if (log_enabled(LOG_DEBUG)) {
-        return (BIT32(exit->kind) & inside) != 0 && serve(vm, v, exit);
+        return serve_seen(vm, v, exit);
     }
     if (exit->kind == VCPU_EXIT_PIO) {
         return serve_pio(vm, v, exit);
@@ -159,7 +183,7 @@ bool vm_serve_inside(struct vcpu *v, struct vcpu_exit *exit)
     if (exit->kind == VCPU_EXIT_NPF) {
         return serve_npf(vm, v, exit);
     }
-    return exit->kind == VCPU_EXIT_HYPERCALL && serve_hypercall(vm, v, exit);
+    return exit->kind == VCPU_EXIT_HYPERCALL && !leaves(exit) && serve_hypercall(vm, v, exit);
 }
 
 /* Bind v here; the vCPU that was bound last stays until another needs the CPU, so that a lone one never switches. */
@@ -206,6 +230,7 @@ static bool prepare(struct vm *vm, struct vcpu *v, enum task_verdict *verdict)
         *verdict = leave(v);
         return false;
     }
+    vm_cpu_await_admission(vm);
     *verdict = TASK_BLOCK;
     if (!runs || (READ_ONCE(vm->stands) && (READ_ONCE(vm->paused) || READ_ONCE(cpu->held)))) {
         return false;

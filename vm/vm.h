@@ -107,6 +107,8 @@ struct vm {
     bool stands; /* paused, or a CPU of it is held */
     bool paused;
     bool held; /* by a debugger, since it stopped last; its CPUs one by one: cpus[].held */
+    bool excluded; /* a CPU of it changes stage 2, and no other enters the guest; atomic */
+    u64 hidden;    /* 1 + the address of the page that the next touch brings back; 0: none; written while excluded */
     struct timer timeout;
     struct timer force; /* a stop becomes a kill */
     struct vm_watchdog watchdog;
@@ -178,6 +180,22 @@ enum task_verdict vm_run_slice(struct task *task, u64 slice_end_ns);
 
 /* Obey the command that waits for this CPU; it is bound to none here. false: it is parked now. Its task. (cpus.c) */
 bool vm_cpu_obey(struct vm *vm, struct vcpu *v);
+
+/* Get every CPU of the VM out of the guest, and keep it out until vm_cpus_admit(). What stage 2 loses meanwhile is forgotten by
+ * each CPU before it enters again: it compares pt.generation. Task of one of the VM's CPUs, which is out of vcpu_run(), IRQs on, no
+ * lock held; waits for others that exclude. (cpus.c) */
+void vm_cpus_exclude(struct vm *vm);
+void vm_cpus_admit(struct vm *vm);
+/* Wait for the end of an exclusion. Task of one of its CPUs, out of vcpu_run(). (cpus.c) */
+void vm_cpu_await_admission(const struct vm *vm);
+
+/* Change the guest's rights in a part of its memory (gmem_set_rights()); no CPU of the VM has the old ones after the call. As
+ * vm_cpus_exclude(). (rights.c) */
+MUST_CHECK int vm_set_rights(struct vm *vm, gpa_t gpa, u64 len, u32 attr);
+/* Take a page out of stage 2 until it is touched; one that was hidden before comes back. 0, -E_INVAL, -E_NOMEM, as there. */
+MUST_CHECK int vm_hide_page(struct vm *vm, gpa_t gpa);
+/* After a stage-2 fault: was that the hidden page? Then it is back, and the access goes on. Owner CPU. */
+bool vm_unhide_page(struct vm *vm, gpa_t gpa);
 
 /* Call what vm_cpu_visit() left here, if anything. Its task. (cpus.c) */
 void vm_cpu_receive(struct vm *vm, struct vcpu *v);

@@ -193,6 +193,87 @@ static void test_large(void **context)
     assert_int_equal(mark, 0x1234567890ABCDEFULL);
 }
 
+static u32 rights_at(u64 gpa)
+{
+    struct pt_mapping found;
+
+    return pt_query(&mem.stage2, gpa, &found) == 0 ? found.attr : 0;
+}
+
+/* One page amid a large leaf: it alone changes, and what the host sees does not. */
+static void test_rights(void **context)
+{
+    (void)context;
+    const u32 all = PT_READ | PT_WRITE | PT_EXEC;
+    static const u32 rights[] = {0, PT_READ, PT_READ | PT_WRITE, 0, PT_READ | PT_EXEC, PT_READ | PT_WRITE | PT_EXEC};
+    u64 page = MIB(9), mark = 77, counts[3];
+
+    assert_int_equal(gmem_add(&mem, MIB(8), MIB(8), GMEM_RAM), 0);
+    assert_true(gmem_permits(&mem, GPA(0), 1, all)); /* nobody asked so far */
+    assert_int_equal(gmem_write(&mem, GPA(page), &mark, sizeof(mark)), 0);
+    for (u32 i = 0; i < ARRAY_SIZE(rights); i++) {
+        u64 generation = mem.stage2.generation;
+        assert_int_equal(gmem_set_rights(&mem, GPA(page), KIB(4), rights[i]), 0);
+        assert_true(mem.stage2.generation != generation);
+        assert_int_equal(rights_at(page), rights[i]);
+        assert_int_equal(rights_at(page - 1), all);
+        assert_int_equal(rights_at(page + KIB(4)), all);
+        assert_int_equal(gmem_permits(&mem, GPA(page + 4), 8, PT_READ), rights[i] != 0);
+        assert_int_equal(gmem_permits(&mem, GPA(page - 4), 8, PT_WRITE), (rights[i] & PT_WRITE) != 0);
+        assert_int_equal(gmem_permits(&mem, GPA(page + KIB(4) - 1), 2, PT_EXEC), (rights[i] & PT_EXEC) != 0);
+        assert_true(gmem_permits(&mem, GPA(page + KIB(4)), KIB(4), all));
+        mark = 0;
+        assert_int_equal(gmem_read(&mem, GPA(page), &mark, sizeof(mark)), 0);
+        assert_int_equal(mark, 77);
+    }
+    pt_count_leaves(&mem.stage2, counts);
+    assert_true(counts[0] == 512 && counts[1] == 3);
+    assert_int_equal(gmem_own_rights(&mem, GPA(page)), all);
+    assert_int_equal(gmem_own_rights(&mem, GPA(MIB(16))), 0);
+}
+
+static void test_rights_refused(void **context)
+{
+    (void)context;
+    static const struct { u64 gpa, len; u32 attr; } bad[] = {
+        {MIB(8) + 1, KIB(4), 0}, {MIB(8), KIB(5), 0}, {MIB(8), 0, 0}, {MIB(8), KIB(4), PT_WRITE}, {MIB(8), KIB(4), PT_EXEC},
+        {MIB(8), KIB(4), PT_READ | PT_USER}, {MIB(8), GMEM_RIGHTS_MAX + KIB(4), 0}, {MIB(8) - KIB(4), KIB(8), 0},
+        {MIB(16) - KIB(4), KIB(8), 0}, {MIB(16), KIB(4), 0}, {~0xFFFULL, KIB(4), 0}, {~0xFFFULL, KIB(8), 0}, {MIB(8), ~0xFFFULL, 0},
+        {MIB(20), KIB(4), PT_READ | PT_WRITE}, {MIB(20), KIB(4), PT_READ | PT_WRITE | PT_EXEC}, /* ROM */
+    };
+
+    assert_int_equal(gmem_add(&mem, MIB(8), MIB(8), GMEM_RAM), 0);
+    assert_int_equal(gmem_add(&mem, MIB(20), KIB(4), 0), 0);
+    u64 tables = mem.stage2.tables;
+    for (u32 i = 0; i < ARRAY_SIZE(bad); i++) {
+        assert_int_equal(gmem_set_rights(&mem, GPA(bad[i].gpa), bad[i].len, bad[i].attr), -E_INVAL);
+    }
+    assert_false(mem.restricted);
+    assert_int_equal(mem.stage2.tables, tables);
+    memory_hog(0); /* no frame for the split: nothing changes */
+    assert_int_equal(gmem_set_rights(&mem, GPA(MIB(9)), KIB(4), 0), -E_NOMEM);
+    memory_unhog();
+    assert_int_equal(rights_at(MIB(9)), PT_READ | PT_WRITE | PT_EXEC);
+    assert_int_equal(gmem_set_rights(&mem, GPA(MIB(20)), KIB(4), 0), 0);
+    assert_int_equal(gmem_set_rights(&mem, GPA(MIB(20)), KIB(4), PT_READ), 0);
+}
+
+/* Over and over, in every part of two large leaves: the tables are those of what was split, and all come back. */
+static void test_rights_many_times(void **context)
+{
+    (void)context;
+    assert_int_equal(gmem_add(&mem, MIB(8), MIB(8), GMEM_RAM), 0);
+    u64 tables = mem.stage2.tables;
+    for (u32 i = 0; i < 100000; i++) {
+        u64 page = MIB(8) + i * 7919ULL % 1024 * KIB(4);
+        u64 len = i % 1000 == 0 ? GMEM_RIGHTS_MAX : KIB(4);
+        assert_int_equal(gmem_set_rights(&mem, GPA(page), len, 0), 0);
+        assert_int_equal(gmem_set_rights(&mem, GPA(page), len, PT_READ | PT_WRITE | PT_EXEC), 0);
+        assert_true(mem.stage2.tables <= tables + 4);
+    }
+    assert_int_equal(mem.bytes, MIB(8));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -202,6 +283,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_fragmented, start, finish),
         cmocka_unit_test_setup_teardown(test_access_bounds, start, finish),
         cmocka_unit_test_setup_teardown(test_large, start, finish),
+        cmocka_unit_test_setup_teardown(test_rights, start, finish),
+        cmocka_unit_test_setup_teardown(test_rights_refused, start, finish),
+        cmocka_unit_test_setup_teardown(test_rights_many_times, start, finish),
     };
 
     return cmocka_run_group_tests(tests, memory_reserve, memory_drop);
