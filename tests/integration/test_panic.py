@@ -39,7 +39,7 @@ def check(lines, way):
         assert names.count("descend") > 20
 
 
-@pytest.mark.parametrize("way", FUNCTIONS)
+@pytest.mark.parametrize("backend,way", [*(("svm", way) for way in FUNCTIONS), ("bochs-vmx", "stack"), ("bochs-svm", "fault")])
 def test_panic_on_the_serial_line(machine, guest, backend, way):
     """Message, registers, a backtrace with names, the verdict; every CPU stops, and the machine ends with code 5."""
     m = machine(backend=backend, cpus=2, cmdline="console=com1 on-idle=exit:vm selftest=on",

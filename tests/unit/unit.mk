@@ -23,11 +23,15 @@ endef
 $(foreach t,$(UNIT_TESTS),$(eval $(call unit_rule,$(t))))
 $(foreach t,$(FUZZERS),$(eval $(call fuzz_rule,$(t))))
 
+# Run command $(2) for each program of $(1), as many at a time as there are CPUs; what each says comes in one piece when it ends.
+in_parallel = printf '%s\n' $(1) | xargs -P $(JOBS) -I PROGRAM sh -c 'status=0; $(2) >PROGRAM.log 2>&1 || status=1; \
+	flock $(BUILD)/unit.lock sh -c "echo == PROGRAM; cat PROGRAM.log"; exit $$status'
+
 .PHONY: unit fuzz unit-programs
 unit-programs: $(addprefix $(BUILD)/unit/,$(UNIT_TESTS)) $(addprefix $(BUILD)/fuzz/,$(FUZZERS))
 unit: $(addprefix $(BUILD)/unit/,$(UNIT_TESTS))
-	@set -e; for t in $^; do echo "== $$t"; $$t; done
+	@$(call in_parallel,$^,PROGRAM)
 
 fuzz: $(addprefix $(BUILD)/fuzz/,$(FUZZERS))
-	@set -e; for t in $^; do echo "== $$t"; mkdir -p $$t.corpus; \
-	$$t -runs=$(FUZZ_RUNS) -max_len=8192 -seed=1 -verbosity=0 -rss_limit_mb=4096 $$t.corpus; done
+	@mkdir -p $(addsuffix .corpus,$^)
+	@$(call in_parallel,$^,PROGRAM -runs=$(FUZZ_RUNS) -max_len=8192 -seed=1 -verbosity=0 -rss_limit_mb=4096 PROGRAM.corpus)
