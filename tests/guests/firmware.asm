@@ -45,8 +45,14 @@ start:
     mov cr0, eax
     mov cx, 8
     mov ds, cx
+    mov cx, 16
+    ltr cx
+    ltr cx ; the busy bit found no memory: it is available still
+    str di
     and al, 0xFE
     mov cr0, eax ; back in real mode, DS reaches 4 GiB
+    cmp di, 16
+    CHECK "ltr-from-rom"
     mov eax, [dword TOP + pattern]
     cmp eax, [cs:pattern]
     CHECK "read-at-the-top"
@@ -118,9 +124,9 @@ fail_text: db " FAIL", 13, 10, 0
 align 4
 pattern: dd 0x600DF00D
 align 8
-gdt: dq 0, 0x00CF93000000FFFF ; data, 4 GiB
+gdt: dq 0, 0x00CF93000000FFFF, 0x0000890000000067 ; data, 4 GiB; a TSS
 gdt_pointer:
-    dw 15
+    dw 23
     dd TOP + gdt
 
     times 0xFFF0 - ($ - $$) db 0xCC

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Put Debian's real cloud kernel and a busybox initramfs into the directory $1: vmlinuz, initrd.gz; with "std" as $2 the
-# standard kernel as well, vmlinuz-std, and the memory tester, memtest64 and memtest32. Idempotent.
+# standard kernel as well, vmlinuz-std, the memory tester, memtest64 and memtest32, and other systems, foreign-*. Idempotent.
 # The kernel package is downloaded and unpacked, never installed. The initramfs init is tests/guests/linux/init.
 set -eu
 out=$1
@@ -14,12 +14,16 @@ unpack() {
     work=$(mktemp -d)
     trap 'rm -rf "$work"' EXIT
     chmod 755 "$work"
-    (cd "$work" && apt-get -o APT::Sandbox::User=root download -qq "$1")
-    dpkg-deb -x "$work"/*.deb "$work/root"
     # shellcheck disable=SC2086
-    cp "$work"/root/$2 "$out/$3.part"
-    mv "$out/$3.part" "$out/$3"
+    (cd "$work" && apt-get -o APT::Sandbox::User=root download -qq "$1") && dpkg-deb -x "$work"/*.deb "$work/root" &&
+        cp "$work"/root/$2 "$out/$3.part" && mv "$out/$3.part" "$out/$3" || return 1
     rm -rf "$work"
+}
+
+# packed PACKAGE PATTERN FILE: the same of a file that is compressed
+packed() {
+    [ ! -s "$out/$3" ] || return 0
+    unpack "$1" "$2" "$3.gz" && gzip -d -c "$out/$3.gz" > "$out/$3.part" && mv "$out/$3.part" "$out/$3" && rm "$out/$3.gz"
 }
 
 # fetch PACKAGE FILE: the kernel that the metapackage depends on
@@ -38,6 +42,11 @@ if [ "${2:-}" = std ]; then
     fetch linux-image-amd64 vmlinuz-std
     unpack memtest86+ boot/memtest86+x64.bin memtest64
     unpack memtest86+ boot/memtest86+ia32.bin memtest32
+    unpack u-boot-qemu usr/lib/u-boot/qemu-x86/u-boot.rom foreign-uboot32 &&
+        unpack u-boot-qemu usr/lib/u-boot/qemu-x86_64/u-boot.rom foreign-uboot64 &&
+        packed xen-hypervisor-4.17-amd64 boot/xen-4.17-amd64.gz foreign-xen &&
+        packed gnumach-image-1.8-486 boot/gnumach-1.8-486.gz foreign-gnumach ||
+        echo "fetch-linux: not all of Xen, GNU Mach and U-Boot; their test is left out" >&2
 fi
 if [ "$0" -nt "$out/initrd.gz" ] || [ "$here/tests/guests/linux/init" -nt "$out/initrd.gz" ] || [ ! -s "$out/initrd.gz" ]; then
     root=$(mktemp -d)

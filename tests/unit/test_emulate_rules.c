@@ -1,4 +1,4 @@
-/* units: vcpu/x86_64/emulate.c vcpu/x86_64/emulate_short.c vcpu/x86_64/emulate_mem.c vcpu/x86_64/emulate_operand.c vcpu/x86_64/emulate_ops.c vcpu/x86_64/emulate_stack.c vcpu/x86_64/emulate_string.c vcpu/x86_64/emulate_table.c vcpu/x86_64/emulate_alu.c vcpu/x86_64/decode.c vcpu/x86_64/decode_tables.c vcpu/x86_64/decode_cr.c vcpu/x86_64/linear.c vcpu/x86_64/walk.c tests/unit/emu_guest.c */
+/* units: vcpu/x86_64/emulate.c vcpu/x86_64/emulate_short.c vcpu/x86_64/emulate_mem.c vcpu/x86_64/emulate_operand.c vcpu/x86_64/emulate_ops.c vcpu/x86_64/emulate_stack.c vcpu/x86_64/emulate_string.c vcpu/x86_64/emulate_system.c vcpu/x86_64/emulate_table.c vcpu/x86_64/emulate_alu.c vcpu/x86_64/decode.c vcpu/x86_64/decode_tables.c vcpu/x86_64/decode_cr.c vcpu/x86_64/linear.c vcpu/x86_64/task_memory.c vcpu/x86_64/walk.c tests/unit/emu_guest.c */
 /* The emulator's rules that the native comparison cannot show: segmentation, faults and restart, LOCK, port strings, stack
  * and branches, bounded work, what is refused; and the decoding of control register accesses. */
 #include "tests/unit/host.h"
@@ -359,6 +359,93 @@ static void near_branches(void **state)
     faults(VECTOR_GP, true, 0);
 }
 
+/* --- LTR with its table in a device ---------------------------------------------------------------------------------- */
+
+#define TSS_AVAILABLE 0x0000890012340067ULL
+
+static void table(u64 base, u16 limit, u64 low, u64 high)
+{
+    arch->gdtr.base = base;
+    arch->gdtr.limit = limit;
+    arch->gpr[X86_RAX] = 0xFFFF0008;
+    memcpy(guest.device + 8, &low, 8);
+    memcpy(guest.device + 16, &high, 8);
+}
+
+static void ltr_takes(u64 rip, u64 base)
+{
+    done(rip);
+    const struct x86_seg *tr = &arch->seg[X86_TR];
+    assert_true(tr->selector == 8 && tr->base == base && tr->limit == 0x67 && tr->attr == 0x8B);
+    const struct guest_access *last = &guest.mmio[guest.mmio_count - 1];
+    assert_true(last->write && last->address == GUEST_DEVICE + 13 && last->size == 1 && last->value == 0x8B);
+}
+
+static void ltr_refuses(u8 vector, u32 error)
+{
+    struct x86_seg before = arch->seg[X86_TR];
+    unsigned count = guest.mmio_count;
+
+    faults(vector, true, error);
+    assert_memory_equal(&before, &arch->seg[X86_TR], sizeof(before));
+    for (; count < guest.mmio_count; count++) {
+        assert_false(guest.mmio[count].write);
+    }
+}
+
+#define LTR_AX "\x0F\x00\xD8"
+
+static void ltr_in_protected_mode(void **state)
+{
+    static const u64 types[] = {0x8B, 0x82, 0x99, 0x85, 0x8F};
+
+    (void)state;
+    PROTECTED(LTR_AX);
+    table(GUEST_DEVICE, 15, TSS_AVAILABLE, 0);
+    ltr_takes(0x2003, 0x1234);
+    PROTECTED("\xF0" LTR_AX);
+    faults(VECTOR_UD, false, 0);
+    PROTECTED(LTR_AX);
+    for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
+        table(GUEST_DEVICE, 15, (TSS_AVAILABLE & ~GENMASK(47, 40)) | types[i] << 40, 0);
+        ltr_refuses(VECTOR_GP, 8);
+    }
+    table(GUEST_DEVICE, 15, TSS_AVAILABLE & ~BIT(47), 0);
+    ltr_refuses(VECTOR_NP, 8);
+    table(GUEST_DEVICE, 14, TSS_AVAILABLE, 0);
+    ltr_refuses(VECTOR_GP, 8);
+    table(GUEST_DEVICE, 15, TSS_AVAILABLE, 0);
+    arch->gpr[X86_RAX] = 0xF;
+    ltr_refuses(VECTOR_GP, 0xC);
+    arch->gpr[X86_RAX] = 3;
+    ltr_refuses(VECTOR_GP, 0);
+    arch->gpr[X86_RAX] = 8;
+    arch->cpl = 3;
+    ltr_refuses(VECTOR_GP, 0);
+    REAL(LTR_AX);
+    faults(VECTOR_UD, false, 0);
+}
+
+static void ltr_in_long_mode(void **state)
+{
+    (void)state;
+    LONG(LTR_AX);
+    table(DATA + KIB(4), 23, TSS_AVAILABLE, 0xFFFF8000);
+    ltr_takes(CODE + 3, 0xFFFF800000001234);
+    LONG(LTR_AX);
+    table(DATA + KIB(4), 23, TSS_AVAILABLE, 0x00FF8000); /* not canonical */
+    ltr_refuses(VECTOR_GP, 8);
+    table(DATA + KIB(4), 23, TSS_AVAILABLE, BIT(40));
+    ltr_refuses(VECTOR_GP, 8);
+    table(DATA + KIB(4), 22, TSS_AVAILABLE, 0);
+    ltr_refuses(VECTOR_GP, 8);
+    table(DATA + KIB(4), 23, TSS_AVAILABLE & ~BIT(43), 0); /* a 16-bit TSS */
+    ltr_refuses(VECTOR_GP, 8);
+    table(0x600000, 23, TSS_AVAILABLE, 0);
+    ltr_refuses(VECTOR_PF, 0);
+    assert_int_equal(guest.cr2, 0x600008);
+}
+
 static struct x86_exit cr_of(const char *bytes, size_t len)
 {
     struct x86_exit xe = {.code = X86_EXIT_CR};
@@ -431,6 +518,8 @@ int main(void)
         cmocka_unit_test(strings_stop_where_memory_stops),
         cmocka_unit_test(stack_widths),
         cmocka_unit_test(near_branches),
+        cmocka_unit_test(ltr_in_protected_mode),
+        cmocka_unit_test(ltr_in_long_mode),
         cmocka_unit_test(control_register_accesses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

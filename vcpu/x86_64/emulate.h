@@ -77,6 +77,8 @@ extern const struct emu_op emu_movbe[2];
 /* Segmentation and paging for size (1..16) bytes at seg:offset with X86_ACCESS_WRITE or 0; CPL is added. Queues #GP, #SS
  * or #PF. SDM Vol. 3 5.3 to 5.6 and 3.4. */
 MUST_CHECK int emu_open(struct x86_emu *e, u8 seg, u64 offset, u8 size, u32 access, struct emu_span *span);
+/* The same at a linear address in a descriptor table, which the CPU accesses as the supervisor: SDM Vol. 3 5.6.1. */
+MUST_CHECK int emu_open_table(struct x86_emu *e, u64 linear, u8 size, u32 access, struct emu_span *span);
 /* RAM through config.mem->ram_*, what is no RAM through mmio in pieces of 8, 4, 2, 1 bytes. buf: at least the span. */
 void emu_span_read(struct x86_emu *e, const struct emu_span *span, void *buf);
 void emu_span_write(struct x86_emu *e, const struct emu_span *span, const void *buf);
@@ -98,10 +100,11 @@ void emu_operand_store(struct x86_emu *e, struct emu_operand *o);
 /* The 16-bit r/m operand of in, which is the instruction at the PC (LMSW). */
 MUST_CHECK int x86_emu_read_rm16(struct vcpu *v, const struct x86_insn *in, u64 *value);
 
-/* --- execution: emulate_ops.c, emulate_stack.c, emulate_string.c ----------------------------------------------------- */
+/* --- execution: emulate_ops.c, emulate_stack.c, emulate_string.c, emulate_system.c ------------------------------------ */
 emu_run emu_alu, emu_mov, emu_movsx, emu_movbe_run, emu_test, emu_not, emu_neg, emu_incdec, emu_shift, emu_bit, emu_xchg,
     emu_xadd, emu_cmpxchg, emu_cmpxchg_pair, emu_setcc, emu_cmovcc, emu_smsw, emu_nothing;
 emu_run emu_push, emu_pop, emu_pop_rm, emu_call, emu_jmp;
 emu_run emu_string;
+emu_run emu_ltr;
 /* enum for emu_op.arg of emu_string */
 enum emu_string_kind { EMU_MOVS, EMU_CMPS, EMU_STOS, EMU_LODS, EMU_SCAS, EMU_INS, EMU_OUTS };

@@ -79,18 +79,13 @@ static int segment(struct x86_emu *e, u8 seg, u64 offset, u8 size, u64 *linear, 
     return 0;
 }
 
-int emu_open(struct x86_emu *e, u8 seg, u64 offset, u8 size, u32 access, struct emu_span *span)
+/* Paging for size bytes, which may wrap around the top of the space that mask spans. */
+static int open_pages(struct x86_emu *e, u64 linear, u64 mask, u8 size, u32 access, struct emu_span *span)
 {
-    u64 linear;
     struct emu_span s = {0};
-    int rc = segment(e, seg, offset, size, &linear, access);
 
-    if (rc != 0) {
-        return rc;
-    }
-    access |= e->a->cpl == 3 ? X86_ACCESS_USER : 0;
     for (u8 done = 0; done < size; s.pieces++) {
-        u64 at = e->in.code_bits == 64 ? linear + done : (linear + done) & GENMASK(31, 0);
+        u64 at = (linear + done) & mask;
         u64 room = PAGE_BYTES - (at & (PAGE_BYTES - 1));
         u8 left = (u8)(size - done);
         u8 n = left < room ? left : (u8)room;
@@ -106,6 +101,25 @@ int emu_open(struct x86_emu *e, u8 seg, u64 offset, u8 size, u32 access, struct 
     }
     *span = s;
     return 0;
+}
+
+int emu_open(struct x86_emu *e, u8 seg, u64 offset, u8 size, u32 access, struct emu_span *span)
+{
+    u64 linear;
+    int rc = segment(e, seg, offset, size, &linear, access);
+
+    if (rc != 0) {
+        return rc;
+    }
+    access |= e->a->cpl == 3 ? X86_ACCESS_USER : 0;
+    return open_pages(e, linear, e->in.code_bits == 64 ? ~0ULL : GENMASK(31, 0), size, access, span);
+}
+
+int emu_open_table(struct x86_emu *e, u64 linear, u8 size, u32 access, struct emu_span *span)
+{
+    u64 mask = (e->a->efer & EFER_LMA) != 0 ? ~0ULL : GENMASK(31, 0);
+
+    return open_pages(e, linear, mask, size, access, span);
 }
 
 /* The widest access of 8, 4, 2, 1 bytes that fits into len. */

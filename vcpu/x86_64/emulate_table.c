@@ -60,6 +60,7 @@ static const struct emu_op group1a[8] = {[0] = OP(emu_pop_rm, EMU_E, EMU_NONE, 0
 static const struct emu_op group11_8[8] = {[0] = OP(emu_mov, EMU_E, EMU_IMM, 1, 0, EMU_WR)};
 static const struct emu_op group11[8] = {[0] = OP(emu_mov, EMU_E, EMU_IMM, 0, 0, EMU_WR)};
 
+static const struct emu_op group6[8] = {[3] = OP(emu_ltr, EMU_E, EMU_NONE, 2, 0, EMU_RD)};
 static const struct emu_op group7[8] = {[4] = OP(emu_smsw, EMU_E, EMU_NONE, 2, 0, EMU_WR)};
 static const struct emu_op group8[8] = {
     [4] = OP(emu_bit, EMU_E, EMU_IMM, 0, X86_BT, EMU_RD),
@@ -128,6 +129,7 @@ const struct emu_op emu_one[256] = {
 #define BIT_OP(code, a, fl) [code] = {.run = emu_bit, .dst = EMU_EBIT, .src = EMU_G, .arg = a, .flags = fl}
 
 const struct emu_op emu_0f[256] = {
+    [0x00] = GROUP(group6),
     [0x01] = GROUP(group7),
     SAME16(0x40, OP(emu_cmovcc, EMU_G, EMU_E, 0, 0, EMU_RW)),
     SAME16(0x90, OP(emu_setcc, EMU_E, EMU_NONE, 1, 0, EMU_WR)),

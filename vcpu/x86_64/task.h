@@ -1,5 +1,5 @@
-/* Private to task*.c: a hardware task switch in progress. Functions return 0, -E_GUEST (an exception is queued) or
- * -E_NOSYS (a table lies outside RAM: the VM must be stopped). */
+/* Private to task*.c, and to emulate_system.c for descriptors: a hardware task switch in progress. Functions return 0,
+ * -E_GUEST (an exception is queued) or -E_NOSYS (a table lies outside RAM: the VM must be stopped). */
 #pragma once
 #include "vcpu/x86_64/x86.h"
 
