@@ -1,5 +1,5 @@
-/* Debugging a vCPU from outside: its registers by number, breakpoint instructions, single steps. The vCPU is not bound to any CPU
- * and its owner calls, unless said otherwise. What a debugger has asked for survives a reset of the vCPU. */
+/* Debugging a vCPU from outside: its registers by number, breakpoint instructions, watched addresses, single steps. The vCPU is
+ * not bound to any CPU and its owner calls, unless said otherwise. What a debugger has asked for survives a reset of the vCPU. */
 #pragma once
 #include "vcpu/vcpu.h"
 
@@ -21,6 +21,19 @@ u32 vcpu_debug_trap_len(void);
 
 /* From now on breakpoint instructions that the guest meets end vcpu_run() with DEBUG, or no longer. */
 void vcpu_debug_attach(struct vcpu *v, bool on);
+/* Addresses that the hardware watches, as the guest's code and data have them; accesses that are emulated, or a device's, are not
+ * seen. Execution stops before the instruction, an access of data behind it. */
+#define VCPU_DEBUG_POINTS 4U
+enum vcpu_debug_type { VCPU_DEBUG_NOTHING, VCPU_DEBUG_EXECUTE, VCPU_DEBUG_WRITE, VCPU_DEBUG_ACCESS };
+struct vcpu_debug_point {
+    enum vcpu_debug_type type;
+    u32 len;     /* 1, or of data 2, 4 or 8 */
+    u64 address; /* a multiple of len */
+};
+/* Watch these and no others: they end vcpu_run() with DEBUG. While there are any the guest's own debug registers do nothing, but
+ * read as it wrote them. None: they are as if nothing had been. */
+void vcpu_debug_watch(struct vcpu *v, const struct vcpu_debug_point points[VCPU_DEBUG_POINTS]);
+
 /* The next instruction, and no more, is executed: DEBUG follows. Interrupts wait meanwhile, and a halt ends; an exception that the
  * instruction raises is handled first. */
 void vcpu_debug_step(struct vcpu *v);

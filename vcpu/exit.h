@@ -14,7 +14,7 @@
     X(CPU_ON) X(CPU_OFF) X(IPI)                                                                                        \
     X(KICKED)       /* host interrupt, request or end of slice: nothing to serve */                                    \
     X(SHUTDOWN)     /* shutdown.reason */                                                                              \
-    X(DEBUG)        /* a breakpoint instruction, or a single step of a debugger's: vcpu/debug.h */                     \
+    X(DEBUG)        /* a breakpoint, a watchpoint, or a single step of a debugger's: vcpu/debug.h */                   \
     X(ENTRY_FAILED) /* entry_failed: the hardware refused the guest state; vCPU is Invalid */                          \
     X(UNHANDLED)    /* unhandled: the VM must be stopped with a report */
 
@@ -59,7 +59,10 @@ struct vcpu_exit {
         } hypercall;
         struct { bool interruptible; } halt; /* can an interrupt end the halt? */
         struct { enum vcpu_shutdown reason; } shutdown;
-        struct { bool breakpoint; } debug; /* else the step */
+        struct {
+            bool breakpoint; /* a breakpoint instruction; */
+            u8 point;        /* or 1 + the number of a point of vcpu_debug_watch(); else the step */
+        } debug;
         struct { u64 hw_reason, qual, detail; } entry_failed;
         struct { u64 hw_reason, qual, detail; const char *what; } unhandled;
     };

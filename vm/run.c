@@ -109,7 +109,7 @@ static bool serve_entry_failed(struct vm *vm, struct vcpu *v, struct vcpu_exit *
 /* A breakpoint that is not the debugger's, or of one that has gone, is the guest's own. */
 static bool serve_debug(struct vm *vm, struct vcpu *v, struct vcpu_exit *exit)
 {
-    bool taken = vm->debugger.stopped != NULL && vm->debugger.stopped(vm->debugger.arg, v, exit->debug.breakpoint);
+    bool taken = vm->debugger.stopped != NULL && vm->debugger.stopped(vm->debugger.arg, v, exit);
 
     if (!taken && exit->debug.breakpoint) {
         vcpu_debug_pass(v);

@@ -48,7 +48,7 @@ static void trace_other(const char *name, const struct vcpu *v, const struct vcp
         log_debug("vm=%s vcpu=%u exit=%s what=%s hw-reason=0x%llx qualification=0x%llx detail=0x%llx", name, id, kind,
                   e->unhandled.what, U64(e->unhandled.hw_reason), U64(e->unhandled.qual), U64(e->unhandled.detail));
     } else if (e->kind == VCPU_EXIT_DEBUG) {
-        log_debug("vm=%s vcpu=%u exit=%s breakpoint=%u", name, id, kind, e->debug.breakpoint);
+        log_debug("vm=%s vcpu=%u exit=%s breakpoint=%u point=%u", name, id, kind, e->debug.breakpoint, e->debug.point);
     } else {
         log_debug("vm=%s vcpu=%u exit=%s", name, id, kind);
     }

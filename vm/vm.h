@@ -77,8 +77,8 @@ struct vm_watchdog {
 
 /* Who debugs the VM (vm/gdb). */
 struct vm_debugger {
-    /* v met a breakpoint instruction, or its step is over. false: the breakpoint is not the debugger's. Owner CPU. */
-    bool (*stopped)(void *arg, struct vcpu *v, bool breakpoint);
+    /* v came back with DEBUG. false: the breakpoint instruction is not the debugger's. Owner CPU. */
+    bool (*stopped)(void *arg, struct vcpu *v, const struct vcpu_exit *exit);
     void *arg;
 };
 

@@ -69,6 +69,11 @@ void debugger_begin(struct vm *vm)
     }
 }
 
+bool debugger_release(const struct vm *vm)
+{
+    return sessions[vm->id] != NULL && gdb_session_release(sessions[vm->id]);
+}
+
 void debugger_end(struct vm *vm)
 {
     if (sessions[vm->id] != NULL) {

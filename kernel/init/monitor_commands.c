@@ -1,6 +1,7 @@
 /* What the monitor can do: one table. Listing commands have a text form and a JSON form. */
 #include "kernel/base/percpu.h"
 #include "kernel/console.h"
+#include "kernel/init/debugger.h"
 #include "kernel/init/manager.h"
 #include "kernel/init/monitor.h"
 #include "kernel/init/selftest.h"
@@ -116,7 +117,8 @@ static void run_resume(const struct monitor_args *args)
     struct vm *vm = monitor_find_live(args->word[1]);
 
     if (vm != NULL) {
-        monitor_answer(vm_resume(vm));
+        int rc = vm_resume(vm);
+        monitor_answer(rc == -E_STATE && debugger_release(vm) ? 0 : rc);
     }
 }
 
@@ -218,7 +220,7 @@ const struct monitor_command monitor_commands[] = {
     {"vm", "vm NAME [--json]", "one VM and its vCPUs", 1, 1, monitor_run_vm},
     {"start", "start NAME", "start a VM that does not live", 1, 1, run_start},
     {"pause", "pause NAME", "freeze a VM", 1, 1, run_pause},
-    {"resume", "resume NAME", "let it go on", 1, 1, run_resume},
+    {"resume", "resume NAME", "let it go on; a debugger loses it", 1, 1, run_resume},
     {"stop", "stop NAME", "press its power button; kill it after 10 s", 1, 1, run_stop},
     {"restart", "restart NAME", "kill a VM and start it from its image", 1, 1, run_restart},
     {"kill", "kill NAME", "end a VM now", 1, 1, run_kill},

@@ -17,7 +17,10 @@ static const char *state_of(const struct manager_vm *m)
     if (m->vm == NULL) {
         return m->config->bad ? "bad" : "stopped";
     }
-    return m->vm->paused && m->vm->state == VM_RUNNING ? "paused" : names[m->vm->state];
+    if (m->vm->state != VM_RUNNING) {
+        return names[m->vm->state];
+    }
+    return m->vm->paused ? "paused" : READ_ONCE(m->vm->held) ? "held" : names[m->vm->state];
 }
 
 u64 monitor_exits_of(const struct vm *vm)

@@ -7,7 +7,7 @@
 #define BP 3
 #define SOFT 0x80
 
-volatile u64 rounds, other_rounds, quit;
+volatile u64 rounds, other_rounds, quit, debug_errors;
 volatile char text[32] = "before";
 
 /* Where the debugger stops. */
@@ -71,20 +71,37 @@ static void own_traps(const char *when)
     check(int3 == 3 && steps == 6 && soft == 1, when, "int3=%u steps=%u soft=%u", int3, steps, soft);
 }
 
+/* Debug registers with nothing enabled, and the one that changes: they are the guest's, whoever debugs it. */
+static void debug_registers(u64 n)
+{
+    bool kept = READ_REG(dr0) == 0x1111 && READ_REG(dr1) == n && READ_REG(dr2) == 0x3333 && READ_REG(dr3) == 0x4444 &&
+                READ_REG(dr6) == 0xFFFF0FF0 && READ_REG(dr7) == 0x700;
+    debug_errors += !kept;
+    WRITE_REG(dr1, n + 1);
+}
+
 void guest_main(void)
 {
     u64 n = 0;
 
     own_traps("traps-before");
+    WRITE_REG(dr0, 0x1111);
+    WRITE_REG(dr1, n);
+    WRITE_REG(dr2, 0x3333);
+    WRITE_REG(dr3, 0x4444);
+    WRITE_REG(dr6, 0xFFFF0FF0);
+    WRITE_REG(dr7, 0x700);
     check(start_cpu(1, other), "second-cpu", " ");
     print("debuggee runs\n");
     sti();
     while (quit == 0) {
         for (volatile u32 i = 0; i < SPIN; i++) {
         }
+        debug_registers(n);
         tick(++n);
         steps();
     }
+    check(debug_errors == 0, "debug-registers", "errors=%lu of %lu", debug_errors, n);
     own_traps("traps-after");
     print("debuggee saw %s\n", (const char *)text);
 }

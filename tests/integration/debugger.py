@@ -42,10 +42,12 @@ class Line:
             peers = [self.peer] if self.peer else []
             for ready in select.select([self.master, self.listener, *peers], [], [], 0.2)[0]:
                 if ready is self.listener:
+                    if self.peer:  # one that died, and whose end has not been seen yet
+                        self.peer.close()
                     self.peer = self.listener.accept()[0]
                 elif ready is self.peer:
                     self._from_peer()
-                else:
+                elif ready is self.master:
                     data = os.read(self.master, 65536)
                     self.received += data
                     if self.peer:

@@ -8,6 +8,7 @@ import pytest
 
 from debugger import Gdb, Line, packet
 from machine import BUILD, ROOT
+from session import ESCAPE, Session
 from test_monitor import wait_beats
 
 FLAT = "type=flat mode=long load=0x100000 mem=8M"
@@ -55,6 +56,50 @@ def step_through(g):
     assert "guest_main" in g.run("info symbol $rip")
 
 
+def watch(g):
+    """Breakpoints and watchpoints in the CPU's debug registers, four at most."""
+    g.run("hbreak tick")
+    assert re.search(r"hit .*, tick ", g.run("continue", timeout=120))
+    assert re.search(r"hit .*, tick ", g.run("continue", timeout=120))
+    g.run("delete")
+    n = g.value("n")
+    g.run("watch rounds")
+    out = g.run("continue", timeout=120)
+    assert re.search(r"hit Hardware watchpoint \d+: rounds$", out, re.MULTILINE) and g.value("rounds") == n, out
+    g.run("delete")
+    g.run("rwatch quit")
+    assert re.search(r"hit Hardware read watchpoint \d+: quit\s+Value = 0$", g.run("continue", timeout=120), re.MULTILINE)
+    g.run("awatch other_rounds")  # with one for reads: each of two threads meets its own
+    out = g.run("continue", timeout=120)
+    assert "Hardware read watchpoint" in out or "Hardware access (read/write) watchpoint" in out, out
+    g.run("delete")
+    for at in range(5):
+        g.run(f"hbreak *{0x100000 + at}")
+    assert "Could not insert hardware breakpoint" in g.run("continue")
+    g.run("delete")
+
+
+def control_registers(g):
+    """By the rules of the guest's own instructions: what they refuse is an error and changes nothing."""
+    before = {name: g.value(f"(unsigned long){name}") for name in ("$cr0", "$cr3", "$cr4", "$efer")}
+    for name, value in (("$cr0", "$cr0 & 0x7fffffff"), ("$cr3", "1ULL << 62"), ("$cr4", "$cr4 | 0x2000"), ("$efer", "0")):
+        assert "Could not write register" in g.run(f"set var {name} = {value}"), name
+    assert {name: g.value(f"(unsigned long){name}") for name in before} == before
+    g.run("set var $cr0 = $cr0 | 0x10000")
+    g.run("set var $cr3 = $cr3 | 0x8")
+    assert g.value("$cr0 & 0x10000") != 0 and g.value("$cr3 & 0x8") == 8
+
+
+def die(g):
+    """A gdb is killed while its VM runs into a breakpoint; nobody hears of that."""
+    g.run("break tick")
+    g.run("hbreak steps")
+    start = len(g.line.received)
+    g.go()
+    g.close()
+    g.line.wait(b"$T05", start, 120 * g.slowness)
+
+
 def test_flat_guest(attach, guest, backend):
     """Two vCPUs as threads of a flat guest, with the symbols of its ELF: break, registers, memory, step, continue, interrupt,
     detach and a second gdb; the guest's own traps stay its own; its end is told."""
@@ -85,8 +130,9 @@ def test_flat_guest(attach, guest, backend):
     assert g.value("$xmm3") == 0x123456789ABCDEF
     assert "Cannot access memory" in g.run("x/x 0xffff800000000000")
     assert "Cannot access memory" in g.run("print *(char *)0x7000000")
-    assert "error" in g.run("set var $cr3 = 0").lower() or g.value("$cr3") != 0
+    control_registers(g)
     g.run("delete")
+    watch(g)
 
     while g.value("other_rounds") == before:  # it goes on, however short the while
         g.go()
@@ -96,12 +142,25 @@ def test_flat_guest(attach, guest, backend):
     g.run("detach")
     g.close()
 
-    g = gdb(ELF)  # another one finds the VM as it is
-    assert g.value("rounds") > 1 and g.value("quit") == 0
+    die(gdb(ELF))
+    s = Session(m).enter()
+    assert s.state("d") == "held"
+    assert s.run("resume d") == ["ok"] and s.state("d") == "running"
+    assert s.run("resume d")[0].startswith("error: ")
+    m.send(ESCAPE + "1")
+    die(gdb(ELF))
+    g = gdb(ELF)  # another one finds the VM as it is, without the breakpoints of the one before
+    before = g.value("rounds")
+    while g.value("rounds") < before + 2:
+        g.go()
+        assert "received signal SIGINT" in g.interrupt()
+    assert g.value("quit") == 0 and g.value("debug_errors") == 0
     g.run("set var quit = 1")
     assert "exited normally" in g.run("continue", timeout=120)
-    assert m.finish() == 0
-    assert {name: ok for name, (ok, _) in m.checks().items()} == {"traps-before": True, "second-cpu": True, "traps-after": True}
+    m.wait_for(r"^MOTE: vm=d ev=freed .*\n", timeout=120)
+    assert [e["code"] for e in m.events("d", "exit")] == ["0"]
+    assert {name: ok for name, (ok, _) in m.checks().items()} == {
+        "traps-before": True, "second-cpu": True, "debug-registers": True, "traps-after": True}
     assert re.search(r"^debuggee saw after\n", m.text, re.MULTILINE)
     assert m.events("d", "freed")[0]["leaked-frames"] == "0"
 
@@ -139,6 +198,13 @@ def test_bad_packets(attach, guest, backend):
     for i in range(64):
         ask(packet(f"Z0,{0x200000 + i:x},1"), b"+" + packet("OK"))
     ask(packet("Z0,300000,1"), b"+" + packet("E0e"))
+    for kind in ("1,200000,1", "2,200010,8", "3,200020,4", "4,200030,2"):
+        ask(packet(f"Z{kind}"), b"+" + packet("OK"))
+    ask(packet("Z1,300000,1"), b"+" + packet("E0e"))
+    ask(packet("Z2,200040,0"), b"+" + packet("E01"))
+    ask(packet("Z5,200040,1"), b"+$#00")
+    ask(packet("z3,200020,4"), b"+" + packet("OK"))
+    ask(packet("Z2,200041,7"), b"+" + packet("E0e"))
     ask(packet("m200000,4"), b"+" + packet("00000000"))
     flood = bytes((i * 7 + i // 251) & 0xFF for i in range(4000 if backend.startswith("bochs") else 100000)) + b"$" * 500 + b"-" * 500
     line.send(flood)

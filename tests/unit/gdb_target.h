@@ -1,5 +1,6 @@
 /* A machine for GDB's commands: three threads, four registers, a page of memory, two breakpoints. */
 #pragma once
+#include <stdlib.h>
 #include <string.h>
 #include "vm/gdb/command.h"
 
@@ -10,7 +11,9 @@ static struct {
     u8 memory[FAKE_MEMORY];
     u8 regs[4][GDB_REGISTER_BYTES];
     u64 breakpoints[2];
+    enum gdb_point types[2];
     u32 breakpoint_count;
+    u64 len; /* of the last that was set or taken out */
 } fake;
 
 static u32 fake_reg_size(u32 reg)
@@ -56,15 +59,20 @@ static bool fake_mem_write(void *ctx, u64 address, const u8 *bytes, size_t len)
     return true;
 }
 
-static bool fake_breakpoint(void *ctx, u64 address, bool set)
+static bool fake_point(void *ctx, enum gdb_point type, u64 address, u64 len, bool set)
 {
     (void)ctx;
+    if (type >= GDB_POINTS) {
+        abort();
+    }
+    fake.len = len;
     if (!set) {
         return true;
     }
     if (fake.breakpoint_count == 2) {
         return false;
     }
+    fake.types[fake.breakpoint_count] = type;
     fake.breakpoints[fake.breakpoint_count++] = address;
     return true;
 }
@@ -84,6 +92,6 @@ static const struct gdb_target fake_target = {
     .reg_write = fake_reg_write,
     .mem_read = fake_mem_read,
     .mem_write = fake_mem_write,
-    .breakpoint = fake_breakpoint,
+    .point = fake_point,
     .thread_text = fake_thread_text,
 };

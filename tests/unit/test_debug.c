@@ -1,4 +1,5 @@
 /* units: tests/unit/x86_fake.c vcpu/x86_64/debug.c vcpu/x86_64/debug_regs.c vcpu/x86_64/event.c vcpu/x86_64/cpuid.c */
+/* units: vcpu/x86_64/debug_points.c vcpu/x86_64/cr.c */
 /* units: vcpu/x86_64/regs.c vcpu/x86_64/linear.c vcpu/x86_64/walk.c vcpu/x86_64/decode.c vcpu/x86_64/decode_tables.c */
 /* What a debugger outside does to a vCPU: registers, breakpoint instructions, single steps. */
 #include "tests/unit/host.h"
@@ -130,12 +131,38 @@ static void registers(void **state)
     assert_int_equal(put("gs_base", 0xFFFF800000000000), 0);
     assert_true((a->dirty & X86_G_SEG) != 0);
     assert_int_equal(put("gs_base", 0x0000800000000000), -E_INVAL);
-    assert_int_equal(put("cr3", 0), -E_NOSYS);
+    assert_int_equal(put("cr2", 0), -E_NOSYS);
     assert_int_equal(put("cs", 0), -E_NOSYS);
     assert_int_equal(put("eflags", 0xFFFFFFFF), 0);
     assert_int_equal(a->rflags & (RFLAGS_VM | RFLAGS_VIP | RFLAGS_VIF), 0);
     assert_int_equal(put("eflags", 0), 0);
     assert_int_equal(a->rflags, RFLAGS_FIXED);
+}
+
+/* By the rules of MOV CR and WRMSR: what they refuse changes nothing. */
+static void control_registers(void **state)
+{
+    (void)state;
+    fake_long_mode();
+    u64 cr0 = a->cr0, cr4 = a->cr4, efer = a->efer;
+    fake_log.flushes = 0;
+    assert_int_equal(put("cr3", 0x3000), 0);
+    assert_int_equal(a->cr3, 0x3000);
+    assert_int_equal(fake_log.flushes, 1);
+    assert_int_equal(put("cr3", BIT(62)), -E_INVAL);
+    assert_int_equal(put("cr0", cr0 & ~CR0_PG), -E_INVAL); /* in 64-bit code */
+    assert_int_equal(put("cr0", CR0_PG), -E_INVAL);
+    assert_int_equal(put("cr4", cr4 | CR4_VMXE), -E_INVAL);
+    assert_int_equal(put("cr4", 0), -E_INVAL);
+    assert_int_equal(put("efer", 0), -E_INVAL);
+    assert_int_equal(put("efer", efer | EFER_SVME), -E_INVAL);
+    assert_true(a->cr0 == cr0 && a->cr3 == 0x3000 && a->cr4 == cr4 && a->efer == efer);
+    a->dirty = 0;
+    assert_int_equal(put("cr0", cr0 | CR0_TS | CR0_WP), 0);
+    assert_int_equal(put("cr4", cr4 | CR4_PGE), 0);
+    assert_int_equal(put("efer", efer | EFER_SCE), 0);
+    assert_true(a->cr0 == (cr0 | CR0_TS | CR0_WP) && a->cr4 == (cr4 | CR4_PGE) && a->efer == (efer | EFER_SCE));
+    assert_true((a->dirty & X86_G_CR) != 0);
 }
 
 /* One that was halted, in the shadow of STI, goes where it is sent. */
@@ -265,6 +292,97 @@ static void trapped(void **state)
     assert_int_equal(a->rflags & RFLAGS_TF, 0);
 }
 
+static const struct vcpu_debug_point points[VCPU_DEBUG_POINTS] = {
+    {VCPU_DEBUG_EXECUTE, 1, AT}, {VCPU_DEBUG_NOTHING, 0, 0}, {VCPU_DEBUG_WRITE, 8, 0x3000}, {VCPU_DEBUG_ACCESS, 2, 0x3012}};
+static const struct vcpu_debug_point nothing[VCPU_DEBUG_POINTS];
+
+static void own_registers(void)
+{
+    for (u32 i = 0; i < 4; i++) {
+        a->dr[i] = 0x100 + i;
+    }
+    a->dr6 = DR6_FIXED | DR6_B3;
+    a->dr7 = DR7_FIXED | 2;
+}
+
+static bool are_own(const u64 dr[4], u64 dr6, u64 dr7)
+{
+    return dr[0] == 0x100 && dr[1] == 0x101 && dr[2] == 0x102 && dr[3] == 0x103 && dr6 == (DR6_FIXED | DR6_B3) &&
+           dr7 == (DR7_FIXED | 2);
+}
+
+/* Lent, and given back; a reset while they are lent is the guest's alone. */
+static void debug_registers(void **state)
+{
+    (void)state;
+    own_registers();
+    vcpu_debug_watch(&fake_v, nothing);
+    assert_int_equal(fake_log.debug_calls, 0);
+    vcpu_debug_watch(&fake_v, points);
+    assert_true(a->debug.owns && are_own(a->own_dr.dr, a->own_dr.dr6, a->own_dr.dr7));
+    assert_true(a->dr[0] == AT && a->dr[2] == 0x3000 && a->dr[3] == 0x3012 && a->dr6 == DR6_FIXED);
+    assert_int_equal(a->dr7, 0x79000000 | 0x600 | 0xA2); /* SDM figure 18-1: L/R 3, 2 and G0, G2, G3 */
+    assert_true((a->dirty & X86_G_DR) != 0);
+    vcpu_debug_watch(&fake_v, points); /* again: still the guest's that are kept */
+    assert_true(are_own(a->own_dr.dr, a->own_dr.dr6, a->own_dr.dr7));
+    assert_int_equal(fake_log.debug_calls, 2);
+    vcpu_debug_watch(&fake_v, nothing);
+    assert_true(!a->debug.owns && are_own(a->dr, a->dr6, a->dr7));
+    vcpu_debug_watch(&fake_v, points);
+    x86_reset_regs(&fake_v);
+    assert_true(a->debug.owns && a->dr[0] == AT && a->dr7 == (0x79000000 | 0x600 | 0xA2));
+    vcpu_debug_watch(&fake_v, nothing);
+    assert_true(a->dr[0] == 0 && a->dr7 == DR7_FIXED && a->dr6 == DR6_FIXED);
+}
+
+/* A #DB with this told by a CPU of Intel's, or left in DR6 by one of AMD's: whose is it? */
+static bool debug_exit(u64 qual, u64 dr6, struct vcpu_exit *exit)
+{
+    const struct x86_exit xe = {.code = X86_EXIT_EXCEPTION, .qual = qual};
+
+    *exit = (struct vcpu_exit){.kind = VCPU_EXIT_NONE};
+    a->dr6 = DR6_FIXED | dr6;
+    return x86_exit_debug(&fake_v, &xe, exit);
+}
+
+static void points_met(void **state)
+{
+    struct vcpu_exit exit;
+
+    (void)state;
+    own_registers();
+    vcpu_debug_watch(&fake_v, points);
+    for (u32 intel = 0; intel < 2; intel++) {
+        assert_true(debug_exit(intel != 0 ? DR6_B2 : 0, intel != 0 ? 0 : DR6_B2, &exit));
+        assert_true(exit.kind == VCPU_EXIT_DEBUG && !exit.debug.breakpoint && exit.debug.point == 3);
+        assert_int_equal(a->dr6, DR6_FIXED);
+    }
+    assert_true(debug_exit(DR6_B1 | DR6_B3, 0, &exit)); /* B1: a condition that nobody asked for */
+    assert_int_equal(exit.debug.point, 4);
+    assert_true(debug_exit(0, 0, &exit)); /* told nothing: the PC tells */
+    assert_int_equal(exit.debug.point, 1);
+    a->rip = AT + 1;
+    assert_true(debug_exit(0, 0, &exit));
+    assert_int_equal(exit.debug.point, 3);
+    assert_true(are_own(a->own_dr.dr, a->own_dr.dr6, a->own_dr.dr7));
+    a->rflags |= RFLAGS_TF; /* the guest's own trap, into its own DR6 */
+    assert_false(debug_exit(DR6_BS, 0, &exit));
+    assert_int_equal(exit.kind, VCPU_EXIT_NONE);
+    assert_int_equal(a->own_dr.dr6, DR6_FIXED | DR6_B3 | DR6_BS);
+    assert_int_equal(a->dr6, DR6_FIXED);
+    assert_false(debug_exit(0, 0, &exit));
+    vcpu_debug_step(&fake_v); /* both step, and an address is met: the guest gets its trap */
+    assert_false(debug_exit(DR6_BS | DR6_B0, 0, &exit));
+    assert_true(exit.kind == VCPU_EXIT_DEBUG && exit.debug.point == 1);
+    a->rflags &= ~RFLAGS_TF;
+    vcpu_debug_step(&fake_v);
+    assert_true(debug_exit(DR6_BS | DR6_B0, 0, &exit));
+    assert_true(exit.kind == VCPU_EXIT_DEBUG && exit.debug.point == 1 && (a->rflags & RFLAGS_TF) == 0);
+    vcpu_debug_watch(&fake_v, nothing);
+    assert_false(debug_exit(DR6_B0, 0, &exit)); /* the guest's own breakpoint */
+    assert_true((a->dr6 & DR6_B0) != 0);
+}
+
 static void attached(void **state)
 {
     (void)state;
@@ -287,7 +405,8 @@ int main(void)
         cmocka_unit_test_setup(registers, setup), cmocka_unit_test_setup(the_pc, setup),
         cmocka_unit_test_setup(breakpoints, setup), cmocka_unit_test_setup(a_step, setup),
         cmocka_unit_test_setup(a_step_of_both, setup), cmocka_unit_test_setup(trapped, setup),
-        cmocka_unit_test_setup(attached, setup),
+        cmocka_unit_test_setup(attached, setup), cmocka_unit_test_setup(control_registers, setup),
+        cmocka_unit_test_setup(debug_registers, setup), cmocka_unit_test_setup(points_met, setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

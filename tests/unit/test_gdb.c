@@ -133,7 +133,8 @@ static void registers(void **state)
     assert_string_equal(ask("P1=01020304"), GDB_ERROR_MEMORY);
     assert_string_equal(ask("p3"), "xxxx");
     assert_string_equal(ask("g"), "0102030405060708" "00000000" "00000000000000000000000000000000" "xxxx");
-    assert_string_equal(ask("G1112131415161718" "aaaaaaaa" "000102030405060708090a0b0c0d0e0f" "1234"), "OK");
+    assert_string_equal(ask("G1112131415161718" "00000000" "000102030405060708090a0b0c0d0e0f" "1234"), "OK");
+    assert_string_equal(ask("G1112131415161718" "aaaaaaaa" "000102030405060708090a0b0c0d0e0f" "1234"), GDB_ERROR_MEMORY);
     assert_string_equal(ask("p0"), "1112131415161718");
     assert_string_equal(ask("p2"), "000102030405060708090a0b0c0d0e0f");
     static const char *const bad[] = {"p4", "p", "p0x", "pffffffffffffffff", "P0", "P0=", "P0=01", "P0=010203040506070g",
@@ -178,9 +179,26 @@ static void breakpoints(void **state)
     assert_string_equal(ask("z0,100010,1"), "OK");
     assert_int_equal(fake.breakpoints[1], 0x100020);
     assert_string_equal(ask("Z0,100010"), GDB_ERROR_FORMAT);
-    assert_string_equal(ask("Z1,100010,1"), "");
+    assert_string_equal(ask("Z5,100010,1"), "");
+    assert_string_equal(ask("Z10,100010,1"), "");
     assert_string_equal(ask("Z"), "");
     assert_int_equal(fake.breakpoint_count, 2);
+}
+
+static void watchpoints(void **state)
+{
+    (void)state;
+    assert_string_equal(ask("Z1,100010,1;X2,0102"), "OK"); /* conditions are not for us: gdb looks, too */
+    assert_int_equal(fake.types[0], GDB_POINT_EXECUTE);
+    assert_string_equal(ask("Z4,100020,c"), "OK");
+    assert_int_equal(fake.types[1], GDB_POINT_ACCESS);
+    assert_int_equal(fake.len, 12);
+    assert_string_equal(ask("Z2,100030,1"), GDB_ERROR_MEMORY); /* no room */
+    assert_string_equal(ask("z4,100020,8"), "OK");
+    assert_int_equal(fake.len, 8);
+    assert_string_equal(ask("Z2,100030,0"), GDB_ERROR_FORMAT);
+    assert_string_equal(ask("Z3,,4"), GDB_ERROR_FORMAT);
+    assert_string_equal(ask("Z3"), "");
 }
 
 static void threads(void **state)
@@ -207,11 +225,16 @@ static void threads(void **state)
 static void questions(void **state)
 {
     (void)state;
-    assert_string_equal(ask("qSupported:multiprocess+;swbreak+;vContSupported+"),
-                        "PacketSize=1000;qXfer:features:read+;swbreak+;vContSupported+");
-    assert_true(gdb.tells_breakpoints);
-    assert_non_null(strstr(ask("qSupported"), "PacketSize"));
-    assert_false(gdb.tells_breakpoints);
+    gdb.general = 2;
+    gdb.stop = GDB_STOP_STEP;
+    assert_string_equal(ask_bytes("qSupported:multiprocess+;swbreak+;vContSupported+", strlen("qSupported:multiprocess+;swbreak+;vContSupported+"),
+                                  GDB_ATTACHED),
+                        "PacketSize=1000;qXfer:features:read+;swbreak+;hwbreak+;vContSupported+");
+    assert_true(gdb.tells_software && !gdb.tells_hardware);
+    assert_int_equal(gdb.general, 1); /* nothing is left of the one before */
+    assert_int_equal(gdb.stop, GDB_STOP_ASKED);
+    assert_non_null(strstr(ask_bytes("qSupported", 10, GDB_ATTACHED), "PacketSize"));
+    assert_false(gdb.tells_software);
     assert_string_equal(ask("qXfer:features:read:target.xml:0,8"), "m<target>");
     assert_string_equal(ask("qXfer:features:read:target.xml:8,fff"), "l}\x03}\x04}\x5d}\x0a</target>");
     assert_string_equal(ask("qXfer:features:read:target.xml:15,10"), "l");
@@ -256,15 +279,33 @@ static void going_on(void **state)
     assert_string_equal(ask_bytes("vKill;1", 7, GDB_KILL), "OK");
 }
 
+static void stop_at(enum gdb_point type)
+{
+    gdb.stop = GDB_STOP_POINT;
+    gdb.stop_thread = 3;
+    gdb.stop_type = type;
+    gdb.stop_address = 0x123456789abc;
+}
+
 static void stops(void **state)
 {
     (void)state;
     assert_string_equal(ask("?"), "T02thread:1;");
-    gdb.stop = GDB_STOP_BREAKPOINT;
-    gdb.stop_thread = 3;
+    stop_at(GDB_POINT_MEMORY);
     assert_string_equal(ask("?"), "T05thread:3;");
-    (void)ask("qSupported:swbreak+");
+    stop_at(GDB_POINT_EXECUTE);
+    assert_string_equal(ask("?"), "T05thread:3;");
+    (void)ask_bytes("qSupported:swbreak+;hwbreak+", 28, GDB_ATTACHED);
+    stop_at(GDB_POINT_MEMORY);
     assert_string_equal(ask("?"), "T05thread:3;swbreak:;");
+    stop_at(GDB_POINT_EXECUTE);
+    assert_string_equal(ask("?"), "T05thread:3;hwbreak:;");
+    stop_at(GDB_POINT_WRITE);
+    assert_string_equal(ask("?"), "T05thread:3;watch:123456789abc;");
+    stop_at(GDB_POINT_READ);
+    assert_string_equal(ask("?"), "T05thread:3;rwatch:123456789abc;");
+    stop_at(GDB_POINT_ACCESS);
+    assert_string_equal(ask("?"), "T05thread:3;awatch:123456789abc;");
     gdb.stop = GDB_STOP_STEP;
     assert_string_equal(ask("?"), "T05thread:3;");
     gdb_reply_begin(&reply);
@@ -281,6 +322,7 @@ int main(void)
         cmocka_unit_test_setup(whole_packets, begin), cmocka_unit_test_setup(broken_packets, begin),
         cmocka_unit_test_setup(long_packets, begin),  cmocka_unit_test_setup(registers, begin),
         cmocka_unit_test_setup(memory, begin),        cmocka_unit_test_setup(breakpoints, begin),
+        cmocka_unit_test_setup(watchpoints, begin),
         cmocka_unit_test_setup(threads, begin),       cmocka_unit_test_setup(questions, begin),
         cmocka_unit_test_setup(going_on, begin),      cmocka_unit_test_setup(stops, begin),
     };

@@ -3,6 +3,7 @@
  * emulator takes it for one; only while a debugger is attached. */
 #include "vcpu/debug.h"
 #include "vcpu/x86_64/exit_insn.h"
+#include "vcpu/x86_64/hostcpu.h"
 #include "vcpu/x86_64/x86.h"
 
 #define OPCODE_PUSHF 0x9CU
@@ -123,6 +124,7 @@ void x86_exit_breakpoint(struct vcpu *v, const struct x86_exit *xe, struct vcpu_
     }
     exit->kind = VCPU_EXIT_DEBUG;
     exit->debug.breakpoint = true;
+    exit->debug.point = 0;
 }
 
 /* Does the #DB end the step? Intel tells by the qualification, AMD by DR6, which Bochs has not written yet then. */
@@ -165,9 +167,11 @@ void x86_exit_step(struct vcpu *v, struct vcpu_exit *exit)
     }
     if (!a->debug.own_tf && (a->dr6 & DR6_BS) != 0) { /* the trace of our trap, not the guest's */
         a->dr6 &= ~DR6_BS;
+        hostcpu_set_dr(6, a->dr6);
         x86_regs_changed(v, X86_G_DR);
     }
     x86_step_ends(v);
     exit->kind = VCPU_EXIT_DEBUG;
     exit->debug.breakpoint = false;
+    exit->debug.point = 0;
 }

@@ -5,7 +5,7 @@
 #include "vcpu/x86_64/x86.h"
 
 enum place { ARCH, FPU };
-enum write { NOT, PLAIN, PC, FLAGS, BASE };
+enum write { NOT, PLAIN, PC, FLAGS, BASE, CR0, CR3, CR4, EFER };
 
 #define XMM_BYTES 16U
 #define FLAGS_WRITABLE                                                                                                 \
@@ -71,8 +71,26 @@ void vcpu_debug_reg_read(struct vcpu *v, u32 reg, u8 *bytes)
 static void set_pc(struct vcpu *v, u64 value)
 {
     v->arch.rip = value;
+    v->arch.rflags &= ~RFLAGS_RF; /* a breakpoint there counts */
     v->arch.blocking &= ~(X86_BLOCK_STI | X86_BLOCK_MOVSS);
     vcpu_request(v, VCPU_REQ_WAKE);
+}
+
+/* By the rules for the guest's own instructions, as if it had executed them here. */
+static int write_control(struct vcpu *v, enum write which, u64 value)
+{
+    switch (which) {
+    case CR0: return x86_cr0_write(v, value);
+    case CR3: return x86_cr3_write(v, value);
+    case CR4: return x86_cr4_write(v, value);
+    case EFER: return x86_efer_write(v, value);
+    case NOT:
+    case PLAIN:
+    case PC:
+    case FLAGS:
+    case BASE: break;
+    }
+    return -E_NOSYS;
 }
 
 int vcpu_debug_reg_write(struct vcpu *v, u32 number, const u8 *bytes)
@@ -81,8 +99,8 @@ int vcpu_debug_reg_write(struct vcpu *v, u32 number, const u8 *bytes)
     u64 value = 0;
 
     memcpy(&value, bytes, MIN(reg->bytes, sizeof(value)));
-    if (reg->write == NOT) {
-        return -E_NOSYS;
+    if (reg->write == NOT || reg->write >= CR0) {
+        return write_control(v, (enum write)reg->write, value) == 0 ? 0 : reg->write == NOT ? -E_NOSYS : -E_INVAL;
     }
     if ((reg->write == BASE || reg->write == PC) && !x86_is_canonical(value)) {
         return -E_INVAL;

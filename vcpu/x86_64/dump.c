@@ -45,6 +45,7 @@ void vcpu_dump(struct vcpu *v, const char *vm_name)
     dump_gprs(a, vm_name, v->config.id);
     dump_segments(a, vm_name, v->config.id);
     log_event("vm=%s ev=regs vcpu=%u gdtr=0x%llx/0x%x idtr=0x%llx/0x%x dr6=0x%llx dr7=0x%llx", vm_name, v->config.id,
-              LLX(a->gdtr.base), a->gdtr.limit, LLX(a->idtr.base), a->idtr.limit, LLX(a->dr6), LLX(a->dr7));
+              LLX(a->gdtr.base), a->gdtr.limit, LLX(a->idtr.base), a->idtr.limit, LLX(a->debug.owns ? a->own_dr.dr6 : a->dr6),
+              LLX(a->debug.owns ? a->own_dr.dr7 : a->dr7));
     dump_code(v, vm_name);
 }

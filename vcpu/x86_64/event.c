@@ -265,6 +265,7 @@ static bool exit_instead(struct vcpu *v, struct vcpu_exit *exit)
         exit->kind = VCPU_EXIT_DEBUG;
         exit->reason = X86_EXIT_EXCEPTION;
         exit->debug.breakpoint = false;
+        exit->debug.point = 0;
     } else {
         a->special &= (u8)~X86_SPECIAL_TRIPLE_FAULT;
         exit->kind = VCPU_EXIT_SHUTDOWN;

@@ -85,12 +85,9 @@ static void exit_shutdown(struct vcpu *v, const struct x86_exit *xe, struct vcpu
 
 /* --- exceptions and task switches ------------------------------------------------------------------------------- */
 
-/* Intercepted so that their delivery cannot loop for ever inside the CPU; the guest gets them. What the hardware
- * says of a #DB (Intel: the exit qualification; AMD: zero, DR6 is written already) goes into DR6 (SDM 28.2.1). */
+/* Intercepted so that their delivery cannot loop for ever inside the CPU; the guest gets them. */
 static void exit_exception(struct vcpu *v, const struct x86_exit *xe, struct vcpu_exit *exit)
 {
-    const u64 db_bits = DR6_B0 | DR6_B1 | DR6_B2 | DR6_B3 | DR6_BD | DR6_BS;
-
     if (xe->exception.vector == VECTOR_MC) {
         x86_exit_unhandled(xe, exit, "machine check");
         return;
@@ -99,21 +96,12 @@ static void exit_exception(struct vcpu *v, const struct x86_exit *xe, struct vcp
         x86_exit_breakpoint(v, xe, exit);
         return;
     }
-    if (xe->exception.vector == VECTOR_DB && x86_step_trapped(v, xe)) {
-        x86_exit_step(v, exit);
-        if (!v->arch.debug.own_tf) {
-            return;
-        }
+    if (xe->exception.vector == VECTOR_DB && x86_exit_debug(v, xe, exit)) {
+        return;
     }
     if (xe->exception.vector == VECTOR_PF) {
         x86_raise_pf(v, GVA(xe->exception.cr2), xe->exception.error);
         return;
-    }
-    if (xe->exception.vector == VECTOR_DB && (xe->qual & db_bits) != 0) {
-        struct vcpu_arch *a = x86_regs(v, X86_G_DR);
-        a->dr6 |= xe->qual & db_bits;
-        hostcpu_set_dr(6, a->dr6);
-        x86_regs_changed(v, X86_G_DR);
     }
     x86_raise(v, xe->exception.vector, xe->exception.has_error, xe->exception.error);
 }

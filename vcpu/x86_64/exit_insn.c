@@ -206,10 +206,26 @@ void x86_exit_cr(struct vcpu *v, const struct x86_exit *xe, struct vcpu_exit *ex
 
 /* --- debug registers -------------------------------------------------------------------------------------------- */
 
+/* Where the debug registers are a debugger's the guest's own lie in memory alone. */
+static void own_dr_write(struct x86_debug_regs *own, u8 dr, u64 value)
+{
+    if (dr < DR_RESERVED_FIRST) {
+        own->dr[dr] = value;
+    } else if ((dr & 1) == 0) {
+        own->dr6 = (value & DR6_WRITABLE) | DR6_FIXED;
+    } else {
+        own->dr7 = (value & DR7_WRITABLE) | DR7_FIXED;
+    }
+}
+
 static void dr_write(struct vcpu *v, u8 dr, u64 value)
 {
     struct vcpu_arch *a = x86_regs(v, X86_G_DR);
 
+    if (a->debug.owns) {
+        own_dr_write(&a->own_dr, dr, value);
+        return;
+    }
     if (dr < DR_RESERVED_FIRST) {
         a->dr[dr] = value;
     } else if ((dr & 1) == 0) {
@@ -229,20 +245,44 @@ static u64 dr_read(struct vcpu *v, u8 dr)
     const struct vcpu_arch *a = x86_regs(v, X86_G_DR);
 
     if (dr < DR_RESERVED_FIRST) {
-        return hostcpu_get_dr(dr);
+        return a->debug.owns ? a->own_dr.dr[dr] : hostcpu_get_dr(dr);
     }
-    return (dr & 1) == 0 ? a->dr6 : a->dr7;
+    if ((dr & 1) == 0) {
+        return a->debug.owns ? a->own_dr.dr6 : a->dr6;
+    }
+    return a->debug.owns ? a->own_dr.dr7 : a->dr7;
 }
 
-/* SDM 18.2: DR4 and DR5 need CR4.DE clear; the upper half of DR6 and DR7 is reserved. DR7.GD would have trapped
- * first. */
+/* The guest's own DR7.GD, which the CPU does not know of: SDM 18.2.2 "Debug Status Register (DR6)", BD. */
+static bool detects_access(struct vcpu *v)
+{
+    struct vcpu_arch *a = &v->arch;
+
+    if (!a->debug.owns || (a->own_dr.dr7 & DR7_GD) == 0) {
+        return false;
+    }
+    a->own_dr.dr7 &= ~DR7_GD;
+    x86_dr6_add(v, DR6_BD);
+    x86_raise(v, VECTOR_DB, false, 0);
+    return true;
+}
+
+/* SDM 18.2: DR4 and DR5 need CR4.DE clear; the upper half of DR6 and DR7 is reserved. The CPU's DR7.GD would have trapped
+ * first; a user's access is refused, whatever the CPU looks at first. */
 static void dr_access(struct vcpu *v, const struct x86_exit *xe)
 {
     u64 value = v->arch.gpr[xe->dr.gpr % X86_GPRS] & mov_mask(v);
     bool alias = xe->dr.dr == 4 || xe->dr.dr == 5;
 
+    if (x86_cpl(v) != 0) {
+        x86_raise_gp(v);
+        return;
+    }
     if (xe->dr.dr > 7 || (alias && (x86_regs(v, X86_G_CR)->cr4 & CR4_DE) != 0)) {
         x86_raise_ud(v);
+        return;
+    }
+    if (detects_access(v)) {
         return;
     }
     if (xe->dr.write && xe->dr.dr >= DR_RESERVED_FIRST && (value & ~LOW_HALF) != 0) {

@@ -36,10 +36,31 @@ static void truncate_rip(struct vcpu *v)
     }
 }
 
+void x86_debug_take(struct vcpu_arch *a)
+{
+    a->own_dr = (struct x86_debug_regs){{a->dr[0], a->dr[1], a->dr[2], a->dr[3]}, a->dr6, a->dr7};
+    memcpy(a->dr, a->debug.points, sizeof(a->dr));
+    a->dr6 = DR6_FIXED;
+    a->dr7 = a->debug.control;
+}
+
+void x86_dr6_add(struct vcpu *v, u64 bits)
+{
+    struct vcpu_arch *a = x86_regs(v, X86_G_DR);
+
+    if (a->debug.owns) {
+        a->own_dr.dr6 |= bits;
+        return;
+    }
+    a->dr6 |= bits;
+    hostcpu_set_dr(6, a->dr6);
+    x86_regs_changed(v, X86_G_DR);
+}
+
 /* The trap after an instruction that began with TF set, which hardware owes only to those it executes (SDM 18.3.1.4). */
 static void single_step(struct vcpu *v)
 {
-    struct vcpu_arch *a = x86_regs(v, X86_G_DR);
+    struct vcpu_arch *a = &v->arch;
 
     if ((a->special & X86_SPECIAL_STEP) != 0) {
         a->special |= X86_SPECIAL_STEPPED;
@@ -48,9 +69,7 @@ static void single_step(struct vcpu *v)
             return;
         }
     }
-    a->dr6 |= DR6_BS;
-    hostcpu_set_dr(6, a->dr6);
-    x86_regs_changed(v, X86_G_DR);
+    x86_dr6_add(v, DR6_BS);
     x86_raise(v, VECTOR_DB, false, 0);
 }
 
@@ -86,13 +105,13 @@ void x86_reset_regs(struct vcpu *v)
     struct x86_moves *moves = v->arch.moves;
     hpa_t fpu_pa = v->arch.fpu_pa;
     u64 tsc_offset = v->arch.tsc_offset, tsc_adjust = v->arch.tsc_adjust;
-    bool debugged = v->arch.debug.attached;
+    struct x86_debug debug = v->arch.debug;
     struct x86_mtrrs mtrr = v->arch.mtrr; /* INIT leaves them alone: SDM Vol. 3 table 10-1 */
     struct vcpu_arch *a = &v->arch;
 
     memset(a, 0, sizeof(*a));
     a->mtrr = mtrr;
-    a->debug.attached = debugged;
+    a->debug = debug;
     a->fpu = fpu;
     a->fpu_pa = fpu_pa;
     a->hw = hw;
@@ -110,6 +129,9 @@ void x86_reset_regs(struct vcpu *v)
     a->misc_enable = MISC_ENABLE_FAST_STRING | MISC_ENABLE_BTS_UNAVAIL | MISC_ENABLE_PEBS_UNAVAIL;
     a->s2_generation = ~0ULL; /* flush before the first entry */
     reset_segments(a);
+    if (a->debug.owns) {
+        x86_debug_take(a);
+    }
     x86_regs_changed(v, X86_G_ALL);
 }
 

@@ -151,7 +151,7 @@ static void load_registers(struct task_switch *t)
     a->rip = t->task.eip;
     a->rflags = (t->task.eflags & FLAGS_DEFINED) | RFLAGS_FIXED;
     a->cr0 |= CR0_TS;
-    a->dr7 &= ~DR7_LOCAL;
+    *(a->debug.owns ? &a->own_dr.dr7 : &a->dr7) &= ~DR7_LOCAL;
     a->seg[X86_TR] = t->tss;
     a->seg[X86_TR].attr |= TSS_BUSY;
     for (u32 i = 0; i < TASK_SEGS; i++) { /* hidden parts follow in task_load_segments() */
@@ -197,9 +197,7 @@ static int push_error(struct task_switch *t, u32 error)
 
 static void raise_debug_trap(struct task_switch *t)
 {
-    t->a->dr6 |= DR6_BT;
-    hostcpu_set_dr(6, t->a->dr6);
-    x86_regs_changed(t->v, X86_G_DR);
+    x86_dr6_add(t->v, DR6_BT);
     x86_raise(t->v, VECTOR_DB, false, 0);
 }
 

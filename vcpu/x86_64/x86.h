@@ -145,6 +145,12 @@ static inline void x86_step_ends(struct vcpu *v)
 bool x86_step_trapped(struct vcpu *v, const struct x86_exit *xe);
 /* Then this is the exit. */
 void x86_exit_step(struct vcpu *v, struct vcpu_exit *exit);
+/* A #DB exit. true: it was the debugger's alone, *exit says so; else the guest gets it, and its DR6 tells why. */
+bool x86_exit_debug(struct vcpu *v, const struct x86_exit *xe, struct vcpu_exit *exit);
+/* The debugger that owns the debug registers gets them: what they hold is the guest's, and kept. (regs.c) */
+void x86_debug_take(struct vcpu_arch *a);
+/* The guest's DR6 gets more bits. (regs.c) */
+void x86_dr6_add(struct vcpu *v, u64 bits);
 
 /* --- policy, pure functions over v->arch: also built on the host ------------------------------------------------ */
 

@@ -48,6 +48,15 @@ void gdb_read_registers(const struct gdb *gdb, struct gdb_reply *reply)
     }
 }
 
+/* Write what is new of it. */
+static bool change_register(const struct gdb *gdb, u32 reg, const u8 *bytes)
+{
+    u8 now[GDB_REGISTER_BYTES];
+
+    return !gdb->target->reg_read(gdb->ctx, reg, now) || memcmp(now, bytes, gdb->target->reg_size(reg)) == 0 ||
+           gdb->target->reg_write(gdb->ctx, reg, bytes);
+}
+
 void gdb_write_registers(const struct gdb *gdb, const char *at, struct gdb_reply *reply)
 {
     u8 bytes[GDB_REGISTER_BYTES];
@@ -60,14 +69,17 @@ void gdb_write_registers(const struct gdb *gdb, const char *at, struct gdb_reply
     for (size_t i = 0; ok && i < wanted; i++) {
         ok = gdb_digit(at[i]) >= 0;
     }
-    for (u32 reg = 0; ok && reg < gdb->target->registers; reg++) {
+    if (!ok) {
+        gdb_reply_text(reply, GDB_ERROR_FORMAT);
+        return;
+    }
+    for (u32 reg = 0; reg < gdb->target->registers; reg++) {
         u32 size = gdb->target->reg_size(reg);
-        if (gdb_bytes(at, bytes, size)) {
-            (void)gdb->target->reg_write(gdb->ctx, reg, bytes);
-        }
+        (void)gdb_bytes(at, bytes, size); /* they are digits */
+        ok = change_register(gdb, reg, bytes) && ok;
         at += 2 * (size_t)size;
     }
-    gdb_answer(reply, ok, GDB_ERROR_FORMAT);
+    gdb_answer(reply, ok, GDB_ERROR_MEMORY);
 }
 
 void gdb_read_register(const struct gdb *gdb, const char *at, struct gdb_reply *reply)
@@ -148,16 +160,18 @@ void gdb_write_memory(const struct gdb *gdb, const char *at, const char *end, bo
     gdb_answer(reply, ok, GDB_ERROR_MEMORY);
 }
 
-void gdb_set_breakpoint(const struct gdb *gdb, const char *at, bool set, struct gdb_reply *reply)
+void gdb_set_point(const struct gdb *gdb, const char *at, bool set, struct gdb_reply *reply)
 {
-    u64 address, kind;
+    int type = gdb_digit(*at);
+    u64 address, len;
 
-    if (!gdb_skip(&at, "0,")) {
+    if (type < 0 || type >= (int)GDB_POINTS || at[1] != ',') {
         return;
     }
-    if (!gdb_take_range(&at, &address, &kind)) {
+    at += 2;
+    if (!gdb_take_range(&at, &address, &len) || (len == 0 && type >= (int)GDB_POINT_WRITE)) {
         gdb_reply_text(reply, GDB_ERROR_FORMAT);
         return;
     }
-    gdb_answer(reply, gdb->target->breakpoint(gdb->ctx, address, set), GDB_ERROR_MEMORY);
+    gdb_answer(reply, gdb->target->point(gdb->ctx, (enum gdb_point)type, address, len, set), GDB_ERROR_MEMORY);
 }

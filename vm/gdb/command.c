@@ -10,9 +10,28 @@ void gdb_attach(struct gdb *gdb)
 {
     gdb->general = 1;
     gdb->control = 0;
-    gdb->tells_breakpoints = false;
+    gdb->tells_software = false;
+    gdb->tells_hardware = false;
     gdb->stop = GDB_STOP_ASKED;
     gdb->stop_thread = 1;
+}
+
+static void tell_point(const struct gdb *gdb, struct gdb_reply *reply)
+{
+    static const char *const names[GDB_POINTS] = {
+        [GDB_POINT_MEMORY] = "swbreak:", [GDB_POINT_EXECUTE] = "hwbreak:", [GDB_POINT_WRITE] = "watch:",
+        [GDB_POINT_READ] = "rwatch:",    [GDB_POINT_ACCESS] = "awatch:",
+    };
+    bool data = gdb->stop_type >= GDB_POINT_WRITE;
+
+    if (!data && !(gdb->stop_type == GDB_POINT_MEMORY ? gdb->tells_software : gdb->tells_hardware)) {
+        return;
+    }
+    gdb_reply_text(reply, names[gdb->stop_type]);
+    if (data) {
+        gdb_reply_number(reply, gdb->stop_address);
+    }
+    gdb_reply_text(reply, ";");
 }
 
 void gdb_tell_stop(const struct gdb *gdb, struct gdb_reply *reply)
@@ -21,8 +40,8 @@ void gdb_tell_stop(const struct gdb *gdb, struct gdb_reply *reply)
     gdb_reply_text(reply, "thread:");
     gdb_reply_number(reply, gdb->stop_thread);
     gdb_reply_text(reply, ";");
-    if (gdb->stop == GDB_STOP_BREAKPOINT && gdb->tells_breakpoints) {
-        gdb_reply_text(reply, "swbreak:;");
+    if (gdb->stop == GDB_STOP_POINT) {
+        tell_point(gdb, reply);
     }
 }
 
@@ -88,16 +107,18 @@ static void describe_thread(const struct gdb *gdb, const char *at, struct gdb_re
 
 /* --- questions ------------------------------------------------------------------------------------------------------ */
 
+/* The first thing that one says who has just connected, and only then. */
 static void negotiate(struct gdb *gdb, const char *at, struct gdb_reply *reply)
 {
-    gdb->tells_breakpoints = false;
+    gdb_attach(gdb);
     for (; at != NULL; at = strchr(at, ';')) {
         at++; /* ':' the first time */
-        gdb->tells_breakpoints = gdb->tells_breakpoints || strncmp(at, "swbreak+", strlen("swbreak+")) == 0;
+        gdb->tells_software = gdb->tells_software || strncmp(at, "swbreak+", strlen("swbreak+")) == 0;
+        gdb->tells_hardware = gdb->tells_hardware || strncmp(at, "hwbreak+", strlen("hwbreak+")) == 0;
     }
     gdb_reply_text(reply, "PacketSize=");
     gdb_reply_number(reply, GDB_PACKET_MAX);
-    gdb_reply_text(reply, ";qXfer:features:read+;swbreak+;vContSupported+");
+    gdb_reply_text(reply, ";qXfer:features:read+;swbreak+;hwbreak+;vContSupported+");
 }
 
 /* "OFFSET,LEN" of the description. */
@@ -117,11 +138,13 @@ static void read_description(const struct gdb *gdb, const char *at, struct gdb_r
 }
 
 /* An empty reply: not known. */
-static void question(struct gdb *gdb, const char *at, struct gdb_reply *reply)
+static enum gdb_outcome question(struct gdb *gdb, const char *at, struct gdb_reply *reply)
 {
     if (gdb_skip(&at, "Supported")) {
         negotiate(gdb, *at == ':' ? at : NULL, reply);
-    } else if (gdb_skip(&at, "Xfer:features:read:target.xml:")) {
+        return GDB_ATTACHED;
+    }
+    if (gdb_skip(&at, "Xfer:features:read:target.xml:")) {
         read_description(gdb, at, reply);
     } else if (strcmp(at, "fThreadInfo") == 0) {
         list_threads(gdb, reply);
@@ -135,6 +158,7 @@ static void question(struct gdb *gdb, const char *at, struct gdb_reply *reply)
     } else if (strncmp(at, "Attached", strlen("Attached")) == 0) {
         gdb_reply_text(reply, "1");
     }
+    return GDB_ANSWER;
 }
 
 /* --- going on ------------------------------------------------------------------------------------------------------- */
@@ -236,11 +260,11 @@ static enum gdb_outcome execute(struct gdb *gdb, const char *packet, u32 len, st
     case 'm': gdb_read_memory(gdb, at, reply); break;
     case 'M': gdb_write_memory(gdb, at, end, false, reply); break;
     case 'X': gdb_write_memory(gdb, at, end, true, reply); break;
-    case 'Z': gdb_set_breakpoint(gdb, at, true, reply); break;
-    case 'z': gdb_set_breakpoint(gdb, at, false, reply); break;
+    case 'Z': gdb_set_point(gdb, at, true, reply); break;
+    case 'z': gdb_set_point(gdb, at, false, reply); break;
     case 'H': choose_thread(gdb, at, reply); break;
     case 'T': is_alive(gdb, at, reply); break;
-    case 'q': question(gdb, at, reply); break;
+    case 'q': return question(gdb, at, reply);
     case 'v': return verbose(gdb, at, reply);
     case 'c':
     case 's':

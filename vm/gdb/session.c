@@ -13,7 +13,9 @@
 #define RESENDS_MAX 16U /* of one reply */
 #define STOP_BREAKPOINT BIT32(8)
 #define STOP_STEP BIT32(9)
+#define STOP_POINT BIT32(10)
 #define STOP_CPU_MASK GENMASK(7, 0)
+#define STOP_POINT_SHIFT 16U /* which */
 #define SIGNAL_KILL 9U
 #define EXIT_CODE_MASK 0xFFU
 
@@ -49,7 +51,9 @@ static bool take_byte(struct gdb_session *s, u8 *byte)
 static void send_reply(struct gdb_session *s)
 {
     s->resends = 0;
-    s->port->send(s->port, s->reply.text, s->reply.len);
+    if (s->reply.len != 0) {
+        s->port->send(s->port, s->reply.text, s->reply.len);
+    }
 }
 
 static void say(struct gdb_session *s, const char *text)
@@ -113,9 +117,12 @@ static void visit(struct gdb_session *s, enum gdb_phase phase, u32 cpus, void (*
 
 static void stand(struct gdb_session *s, struct vcpu *v)
 {
+    static const struct vcpu_debug_point none[VCPU_DEBUG_POINTS];
+
     (void)s;
     vcpu_debug_attach(v, true);
     vcpu_debug_step_cancel(v);
+    vcpu_debug_watch(v, none);
 }
 
 static void execute(struct gdb_session *s, struct vcpu *v)
@@ -126,6 +133,7 @@ static void execute(struct gdb_session *s, struct vcpu *v)
 
 static void prepare_start(struct gdb_session *s, struct vcpu *v)
 {
+    vcpu_debug_watch(v, s->points);
     if (s->gdb.actions[v->config.id] == GDB_STEP) {
         vcpu_debug_step(v);
     }
@@ -146,19 +154,30 @@ static void stop_vm(struct gdb_session *s)
 }
 
 /* On the CPU of the vCPU that met it. */
-static bool stopped(void *arg, struct vcpu *v, bool breakpoint)
+static bool stopped(void *arg, struct vcpu *v, const struct vcpu_exit *exit)
 {
     struct gdb_session *s = arg;
-    u32 nobody = 0;
+    u32 nobody = 0, why = exit->debug.breakpoint ? STOP_BREAKPOINT : STOP_STEP;
 
-    if (breakpoint && gdb_breakpoint_at(s, vcpu_debug_address(v).v) == NULL) {
+    if (exit->debug.point != 0) {
+        why = STOP_POINT | (u32)(exit->debug.point - 1) << STOP_POINT_SHIFT;
+    }
+    if (exit->debug.breakpoint && gdb_breakpoint_at(s, vcpu_debug_address(v).v) == NULL) {
         return false;
     }
-    (void)__atomic_compare_exchange_n(&s->stop, &nobody, v->config.id | (breakpoint ? STOP_BREAKPOINT : STOP_STEP), false,
-                                      __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+    (void)__atomic_compare_exchange_n(&s->stop, &nobody, v->config.id | why, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
     vm_cpu_hold(s->vm, ALL_CPUS, true);
     sched_wake(&s->task);
     return true;
+}
+
+static void tell_why(struct gdb *gdb, const struct gdb_watch watches[VCPU_DEBUG_POINTS], u32 stop)
+{
+    const struct gdb_watch *watch = &watches[stop >> STOP_POINT_SHIFT];
+
+    gdb->stop = stop == 0 ? GDB_STOP_ASKED : (stop & STOP_STEP) != 0 ? GDB_STOP_STEP : GDB_STOP_POINT;
+    gdb->stop_type = (stop & STOP_POINT) != 0 ? watch->type : GDB_POINT_MEMORY;
+    gdb->stop_address = watch->address;
 }
 
 /* Every vCPU stands: who was it, and does somebody wait to hear of it? */
@@ -167,7 +186,7 @@ static void all_stand(struct gdb_session *s)
     u32 stop = __atomic_exchange_n(&s->stop, 0, __ATOMIC_ACQ_REL);
 
     s->phase = GDB_STOPPED;
-    s->gdb.stop = (stop & STOP_BREAKPOINT) != 0 ? GDB_STOP_BREAKPOINT : stop != 0 ? GDB_STOP_STEP : GDB_STOP_ASKED;
+    tell_why(&s->gdb, s->watches, stop);
     if (stop != 0) {
         s->gdb.stop_thread = (stop & STOP_CPU_MASK) + 1;
         s->gdb.general = s->gdb.stop_thread;
@@ -193,16 +212,23 @@ static void start_vm(struct gdb_session *s)
     vm_cpu_hold(s->vm, going, false);
 }
 
+static void leave(struct gdb_session *s)
+{
+    gdb_breakpoints_remove(s);
+    visit(s, GDB_LEAVING, ALL_CPUS, forget);
+}
+
 static void executed(struct gdb_session *s)
 {
     s->phase = GDB_STOPPED;
     switch (s->outcome) {
+    case GDB_ATTACHED:
+        gdb_breakpoints_remove(s); /* those of one that has gone without a word */
+        send_reply(s);
+        break;
     case GDB_ANSWER: send_reply(s); break;
     case GDB_RESUME: visit(s, GDB_STARTING, ALL_CPUS, prepare_start); break;
-    case GDB_DETACH:
-        gdb_breakpoints_remove(s);
-        visit(s, GDB_LEAVING, ALL_CPUS, forget);
-        break;
+    case GDB_DETACH: leave(s); break;
     case GDB_KILL:
         if (s->reply.len > GDB_FRAME) {
             send_reply(s);
@@ -347,11 +373,28 @@ void gdb_session_begin(struct gdb_session *s, struct vm *vm, bool wait)
     s->phase = GDB_DETACHED;
     s->packet_due = false;
     memset(s->breakpoints, 0, sizeof(s->breakpoints));
+    memset(s->points, 0, sizeof(s->points));
     gdb_target_init(s);
     vm->debugger = (struct vm_debugger){.stopped = stopped, .arg = s};
     if (wait) {
         vm_cpu_hold(vm, ALL_CPUS, true);
     }
+}
+
+bool gdb_session_release(struct gdb_session *s)
+{
+    if (s->vm != NULL && s->phase == GDB_STOPPED) {
+        s->packet_due = false;
+        s->reply.len = 0; /* nobody has asked */
+        leave(s);
+        sched_wake(&s->task);
+        return true;
+    }
+    bool waits = s->vm != NULL && s->phase == GDB_DETACHED && READ_ONCE(s->vm->held);
+    if (waits) {
+        vm_cpu_hold(s->vm, ALL_CPUS, false);
+    }
+    return waits;
 }
 
 void gdb_session_end(struct gdb_session *s, bool crashed, u32 code)

@@ -18,6 +18,12 @@ struct gdb_breakpoint {
     u8 saved[VCPU_DEBUG_TRAP_MAX];
 };
 
+/* What one of the hardware's points is for: GDB's ranges are cut to its measure. */
+struct gdb_watch {
+    enum gdb_point type;
+    u64 address, len; /* as GDB asked */
+};
+
 /* What the session waits for. But in DETACHED and RUNNING every vCPU stands still, or is about to. */
 enum gdb_phase {
     GDB_DETACHED,
@@ -51,11 +57,15 @@ struct gdb_session {
     u32 stop;        /* who stopped the VM first, and why: 0 nobody, else STOP_*; atomic */
     struct vcpu *v;  /* of gdb.general, while a packet is executed */
     struct gdb_breakpoint breakpoints[GDB_BREAKPOINTS];
+    struct vcpu_debug_point points[VCPU_DEBUG_POINTS]; /* while they stand the vCPUs have none */
+    struct gdb_watch watches[VCPU_DEBUG_POINTS];       /* of each point in use */
 };
 
 /* target.c: the commands' view of a VM; ctx is the session. */
 void gdb_target_init(struct gdb_session *session);
 /* The breakpoint that lies at an address, or NULL. Any CPU while the VM runs. */
 const struct gdb_breakpoint *gdb_breakpoint_at(const struct gdb_session *session, u64 address);
-/* Take all out of the guest's memory. */
+/* Take all out of the guest's memory, and forget the points. */
 void gdb_breakpoints_remove(struct gdb_session *session);
+/* points.c: the points of a type other than GDB_POINT_MEMORY. As gdb_target's. */
+bool gdb_points_change(struct gdb_session *session, const struct gdb_watch *watch, bool set);

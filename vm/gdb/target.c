@@ -117,9 +117,13 @@ static void take_out(struct gdb_session *s, struct gdb_breakpoint *b)
     b->used = ours && gmem_write(&s->vm->mem, b->gpa, b->saved, len) != 0; /* it was written when it was set */
 }
 
-static bool breakpoint(void *ctx, u64 address, bool set)
+static bool point(void *ctx, enum gdb_point type, u64 address, u64 len, bool set)
 {
     struct gdb_session *s = ctx;
+
+    if (type != GDB_POINT_MEMORY) {
+        return gdb_points_change(s, &(struct gdb_watch){type, address, len}, set);
+    }
     const struct gdb_breakpoint *found = gdb_breakpoint_at(s, address);
 
     if (set) {
@@ -138,6 +142,7 @@ void gdb_breakpoints_remove(struct gdb_session *s)
             take_out(s, &s->breakpoints[i]);
         }
     }
+    memset(s->points, 0, sizeof(s->points));
 }
 
 static const char *thread_text(void *ctx, u32 thread)
@@ -162,7 +167,7 @@ void gdb_target_init(struct gdb_session *s)
         .reg_write = reg_write,
         .mem_read = mem_read,
         .mem_write = mem_write,
-        .breakpoint = breakpoint,
+        .point = point,
         .thread_text = thread_text,
     };
     s->gdb.target = &s->target;

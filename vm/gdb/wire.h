@@ -43,7 +43,7 @@ void gdb_reply_number(struct gdb_reply *reply, u64 value); /* hexadecimal */
 void gdb_reply_hex(struct gdb_reply *reply, const u8 *bytes, size_t len); /* two digits each */
 void gdb_reply_data(struct gdb_reply *reply, const char *bytes, size_t len); /* binary: escaped where needed */
 #define GDB_ERROR_FORMAT "E01"   /* the request makes no sense */
-#define GDB_ERROR_MEMORY "E0e"   /* there is no such memory, register or room for a breakpoint */
+#define GDB_ERROR_MEMORY "E0e"   /* there is no such memory, register or room for a breakpoint; or not such a value */
 #define GDB_ERROR_TOO_LONG "E07"
 #define GDB_ERROR_GONE "E03"     /* there is no VM */
 

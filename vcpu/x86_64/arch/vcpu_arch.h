@@ -55,6 +55,12 @@ struct x86_debug {
     bool attached; /* breakpoint instructions end vcpu_run() */
     bool own_tf;   /* X86_SPECIAL_STEP: TF was set by the guest, too */
     bool pushes;   /* and the instruction pushes the flags, TF with them */
+    bool owns;     /* the CPU's debug registers: dr[], dr6 and dr7 are its, the guest's are in own_dr */
+    u64 points[4], control; /* what it wants in DR0 to DR3 and DR7 */
+};
+
+struct x86_debug_regs {
+    u64 dr[4], dr6, dr7;
 };
 
 /* Records of KVM's paravirtual interface that the guest has asked for: its MSRs. Gone with a reset. */
@@ -103,6 +109,7 @@ struct vcpu_arch {
     u64 s2_generation; /* stage-2 generation this vCPU last flushed for */
     u32 warned_msrs;     /* how many of warned_list are used: one log line per MSR, and no more than the list holds */
     u32 warned_list[16];
+    struct x86_debug_regs own_dr; /* debug.owns: the guest's own debug registers */
     void *hw;         /* the backend's own structure */
     struct x86_moves *moves; /* what the emulator remembers */
 };

@@ -19,6 +19,8 @@
 #define INTERCEPT_CR                                                                                                  \
     (VMCB_INTERCEPT_READ(8) | VMCB_INTERCEPT_WRITE(0) | VMCB_INTERCEPT_WRITE(4) | VMCB_INTERCEPT_WRITE(8))
 
+#define ALL_DEBUG_REGISTERS (~0U) /* reads, and writes in the upper half */
+
 /* #DB and #AC: a guest can make their delivery raise them again for ever, without an exit. #MC is the host's. */
 #define EXCEPTIONS (BIT32(VECTOR_DB) | BIT32(VECTOR_AC) | BIT32(VECTOR_MC))
 
@@ -50,6 +52,7 @@ static void set_debug_intercepts(const struct vcpu *v, struct vmcb_control *cont
 
     control->intercept_exceptions = EXCEPTIONS | (attached ? BIT32(VECTOR_BP) : 0);
     control->intercept_misc1 = (control->intercept_misc1 & ~VMCB_INTERCEPT_SWINT) | (attached ? VMCB_INTERCEPT_SWINT : 0);
+    control->intercept_dr = v->arch.debug.owns ? ALL_DEBUG_REGISTERS : 0;
 }
 
 static void init_controls(const struct vcpu *v, struct vmcb_control *control)
@@ -126,6 +129,9 @@ static int svm_load(struct vcpu *v)
         svm->vmcb->control.clean = 0;
     }
     x86_state_load(v);
+    if (v->arch.debug.owns) {
+        write_dr7(v->arch.dr7); /* QEMU's VMRUN loads it without effect: its breakpoints are those of the last MOV */
+    }
     write_cr2(v->arch.cr2); /* VMRUN loads it, but not in Bochs 2.7, where it would be the last guest's */
     return 0;
 }
@@ -135,6 +141,9 @@ static void svm_unload(struct vcpu *v)
 {
     u64 dr6 = x86_regs(v, X86_G_ALL)->dr6;
 
+    if (v->arch.debug.owns) {
+        write_dr7(DR7_FIXED);
+    }
     x86_state_unload(v);
     v->arch.dr6 = dr6;
 }

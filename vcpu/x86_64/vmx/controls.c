@@ -37,13 +37,28 @@ static u32 instructions_shown(struct vcpu *v)
     return mask & (u32)(vmx_caps.msrs.controls[VMX_PROC2] >> 32);
 }
 
+/* What the debug registers of another owner left pending is nobody's: SDM 25.4.2 "pending debug exceptions". */
+static void write_debug_owner(struct vcpu *v)
+{
+    struct vmx_vcpu *hw = vmx_of(v);
+    u32 proc = hw->proc & ~VMX_CTL(PROC, MOV_DR_EXITING);
+
+    hw->proc = v->arch.debug.owns ? proc | VMX_CTL(PROC, MOV_DR_EXITING) : proc;
+    vmcs_write(VMCS_PROC_CONTROLS, hw->proc);
+    if (hw->lent != v->arch.debug.owns) {
+        hw->lent = v->arch.debug.owns;
+        vmcs_write(VMCS_GUEST_PENDING_DEBUG, vmcs_read(VMCS_GUEST_PENDING_DEBUG) & DR6_BS);
+    }
+}
+
 /* #DB and #AC: a guest could make their delivery recurse for ever, with no boundary at which an interrupt exits. #MC: belongs to
- * the host. The trap of a step before must not come any more, given up or reported: SDM 25.4.2 "pending debug exceptions". */
+ * the host. The trap of a step before must not come any more, given up or reported. */
 void vmx_debug_write(struct vcpu *v)
 {
     u64 exceptions = BIT(VECTOR_DB) | BIT(VECTOR_AC) | BIT(VECTOR_MC);
 
     vmcs_write(VMCS_EXCEPTION_BITMAP, v->arch.debug.attached ? exceptions | BIT(VECTOR_BP) : exceptions);
+    write_debug_owner(v);
     if ((v->arch.rflags & RFLAGS_TF) == 0 || ((v->arch.special & X86_SPECIAL_STEP) != 0 && !v->arch.debug.own_tf)) {
         vmcs_write(VMCS_GUEST_PENDING_DEBUG, vmcs_read(VMCS_GUEST_PENDING_DEBUG) & ~DR6_BS);
     }

@@ -14,6 +14,9 @@
 #define QUAL_CR_TYPE_MASK GENMASK(5, 4)
 #define QUAL_CR_GPR_MASK GENMASK(11, 8)
 #define QUAL_CR_LMSW_MASK GENMASK(31, 16)
+#define QUAL_DR_NUMBER_MASK GENMASK(2, 0)
+#define QUAL_DR_READ BIT(4)
+#define QUAL_DR_GPR_MASK GENMASK(11, 8)
 #define QUAL_TASK_SELECTOR_MASK GENMASK(15, 0)
 #define QUAL_TASK_SOURCE_MASK GENMASK(31, 30)
 #define QUAL_EPT_READ BIT(0)
@@ -160,6 +163,15 @@ static void decode_cr(struct vcpu *v, struct x86_exit *xe)
     xe->cr.kind = kinds[type];
     xe->cr.gpr = (u8)FIELD_GET(QUAL_CR_GPR_MASK, xe->qual);
     xe->cr.lmsw = (u16)FIELD_GET(QUAL_CR_LMSW_MASK, xe->qual);
+}
+
+static void decode_dr(struct vcpu *v, struct x86_exit *xe)
+{
+    decode_raw(v, xe);
+    xe->dr.decoded = true;
+    xe->dr.dr = (u8)FIELD_GET(QUAL_DR_NUMBER_MASK, xe->qual);
+    xe->dr.write = (xe->qual & QUAL_DR_READ) == 0;
+    xe->dr.gpr = (u8)FIELD_GET(QUAL_DR_GPR_MASK, xe->qual);
 }
 
 static void decode_io(struct vcpu *v, struct x86_exit *xe)

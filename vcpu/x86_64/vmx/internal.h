@@ -25,6 +25,7 @@ struct vmx_vcpu {
     u16 vpid;        /* 0 = untagged */
     bool fresh;      /* the VMCS holds nothing yet: load() fills it */
     bool debug;      /* load() has to write what a debugger asks for */
+    bool lent;       /* a debugger owned the debug registers when that was done last */
     bool timer;      /* the preemption timer is on */
     u32 loaded_cpu;  /* where the VMCS is current; CPU_MAX = nowhere */
     u32 last_cpu;    /* for which CPU the host state was written and translations are current */

@@ -151,6 +151,7 @@ static void flush_debug(struct vcpu *v)
 
 static void fetch_debug(struct vcpu *v)
 {
+    v->arch.dr6 = read_dr6(); /* the CPU's, while the vCPU is loaded */
     v->arch.dr7 = vmcs_read(VMCS_GUEST_DR7);
 }
 
