@@ -236,10 +236,11 @@ def symbols(workdir, addresses_of):
 @pytest.mark.backends("svm")
 def test_linux(attach, linux, backend, tmp_path):
     """Debian's kernel with two vCPUs: attach while it runs, registers, its memory by its own page tables, a breakpoint at a symbol
-    that a shell command reaches, steps, and on to the shell; after all that it powers off as ever."""
+    that a shell command reaches, one in a debug register there, a watchpoint on the kernel's clock, steps, and on to the shell; after
+    all that it powers off as ever."""
     m, line, gdb = attach(backend, linux("vm=linux mem=256M vcpus=2 gdb=com2", "console=ttyS0 panic=-1 nokaslr"), cpus=2)
     m.wait_for(r"mote-linux# ", timeout=300)
-    m.send("for s in __x64_sys_sync linux_banner; do echo sy''m $(grep \" $s$\" /proc/kallsyms) e''nd; done\n")
+    m.send("for s in __x64_sys_sync jiffies_64 linux_banner; do echo sy''m $(grep \" $s$\" /proc/kallsyms) e''nd; done\n")
     m.wait_for(r"^sym \S+ \S linux_banner end\n", timeout=60)
     found = {name: int(a, 16) for a, name in re.findall(r"^sym ([0-9a-f]+) \S (\S+) end$", m.text, re.MULTILINE)}
     (elf,) = symbols(tmp_path, {"__x64_sys_sync": found["__x64_sys_sync"]})
@@ -260,8 +261,20 @@ def test_linux(attach, linux, backend, tmp_path):
     for _ in range(20):
         g.run("stepi")
     g.run("delete")
+    g.run(f"watch *(unsigned long *)0x{found['jiffies_64']:x}")
+    assert "Hardware watchpoint 2: " in g.run("continue", timeout=120)
+    g.run("delete")
     g.go()
     m.wait_for(r"^synced\n", timeout=60)
+    assert "received signal SIGINT" in g.interrupt()
+    g.run("hbreak *__x64_sys_sync")
+    g.go()
+    m.send("sync; echo ag''ain\n")
+    assert "Breakpoint 3, " in g.finish(timeout=120)
+    assert g.value("$rip == __x64_sys_sync") == 1
+    g.run("delete")
+    g.go()
+    m.wait_for(r"^again\n", timeout=60)
     assert "received signal SIGINT" in g.interrupt()
     g.run("detach")
     m.send("poweroff -f\n")
@@ -269,11 +282,14 @@ def test_linux(attach, linux, backend, tmp_path):
     assert [e["reason"] for e in m.events("linux", "exit")] == ["poweroff"]
 
 
-def test_debug_guest(tmp_path):
+@pytest.mark.parametrize("name, commands, wanted", [
+    ("debuggee", "break tick|continue|info threads|backtrace", ["Thread 1 hit Breakpoint 1, tick", "Thread 2 (", " in guest_main ()"]),
+    ("linux", "stepi|info threads|print $cr0 & 1", [" 1    Thread 1 (", "$1 = 1\n"])], ids=["debuggee", "linux"])
+def test_debug_guest(name, commands, wanted, tmp_path):
     """What make debug-guest runs, with a gdb that is told what to do."""
     script = tmp_path / "commands"
-    script.write_text("break tick\ncontinue\ninfo threads\nbacktrace\nquit\n")
+    script.write_text(commands.replace("|", "\n") + "\nquit\n")
     run = subprocess.run(["tests/tools/debug-guest.sh", BUILD], cwd=ROOT, capture_output=True, text=True, check=False,
-                         env={**os.environ, "GDB_ARGS": f"-nx -batch -x {script}"}, stdin=subprocess.DEVNULL)
-    for text in ("Thread 1 hit Breakpoint 1, tick", "Thread 2 (", " in guest_main ()"):
+                         env={**os.environ, "GDB_ARGS": f"-nx -batch -x {script}", "GUEST": name}, stdin=subprocess.DEVNULL)
+    for text in wanted:
         assert text in run.stdout, run.stdout + run.stderr
