@@ -20,10 +20,10 @@ struct header {
     u8 paging, reinject, type;
 };
 
-void hostcpu_set_dr(u8 index, u64 value)
+void x86_dr6_add(struct vcpu *v, u64 bits)
 {
-    (void)index;
-    (void)value;
+    (void)v;
+    (void)bits;
 }
 
 int x86_cr3_write(struct vcpu *v, u64 value)

@@ -30,7 +30,7 @@ struct guest {
     u64 cr2;
     u64 next_table;                /* where guest_map() takes its next table page */
     u8 phys_bits;                  /* shown by vcpu_backend_caps() */
-    u64 dr6;                       /* last hostcpu_set_dr(6) */
+    u64 dr6;                       /* bits of x86_dr6_add() */
 };
 
 extern struct guest guest;

@@ -4,7 +4,6 @@
 #include "kernel/lib/errno.h"
 #include "kernel/x86_64/regs.h"
 #include "vcpu/x86_64/emulate_alu.h"
-#include "vcpu/x86_64/hostcpu.h"
 
 #define TSS_TYPE_16 1U
 #define TSS_TYPE_32 9U
