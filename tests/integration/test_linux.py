@@ -28,7 +28,7 @@ def test_linux_shell_and_poweroff(machine, linux, backend):
     assert m.events("linux", "freed")[0]["leaked-frames"] == "0"
 
 
-@pytest.mark.backends("svm", "bochs-vmx", "bochs-svm")
+@pytest.mark.backends("svm")
 def test_linux_reboot(machine, linux, backend):
     """And a second serial port, which Linux finds by ACPI, prints and hears at a console of its own."""
     m = shell(machine, linux, backend, "vm=linux mem=256M uart=com1,com2")
