@@ -6,20 +6,27 @@ HOST_FLAGS := -std=gnu17 -g -O1 -fno-omit-frame-pointer -fsanitize=address,undef
 	-Wall -Wextra -Werror -I. -Itests/unit/include -Ikernel/$(ARCH) -Ivcpu/$(ARCH) -DMOTE_HOST=1
 UNIT_TESTS := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
-unit_sources = $(shell sed -n 's,^/\* units: \(.*\) \*/.*,\1,p' $(1))
+unit_sources = $(wildcard $(shell sed -n 's,^/\* units: \(.*\) \*/.*,\1,p' $(1)))
 UNIT_HEADERS := $(shell find boot drivers kernel mm vcpu vm tests/unit -name '*.h' -o -name '*.def')
 FUZZ_RUNS ?= 20000
 
+# Each module is compiled once for all programs of a kind.
+unit_objects = $(patsubst %.c,$(BUILD)/$(1)/obj/%.o,tests/$(1)/$(2).c tests/unit/host.c $(call unit_sources,tests/$(1)/$(2).c))
+
 define unit_rule
-$(BUILD)/unit/$(1): tests/unit/$(1).c tests/unit/host.c $(call unit_sources,tests/unit/$(1).c) $(UNIT_HEADERS)
-	@mkdir -p $(BUILD)/unit
-	@echo 'HOST  $$@'; $(HOST_CC) $(HOST_FLAGS) $$(filter %.c,$$^) -lcmocka -o $$@
+$(BUILD)/unit/$(1): $(call unit_objects,unit,$(1))
+	@echo 'HOST  $$@'; $(HOST_CC) $(HOST_FLAGS) $$^ -lcmocka -o $$@
 endef
 define fuzz_rule
-$(BUILD)/fuzz/$(1): tests/fuzz/$(1).c tests/unit/host.c $(call unit_sources,tests/fuzz/$(1).c) $(UNIT_HEADERS)
-	@mkdir -p $(BUILD)/fuzz
-	@echo 'FUZZ  $$@'; clang $(HOST_FLAGS) -fsanitize=fuzzer $$(filter %.c,$$^) -o $$@
+$(BUILD)/fuzz/$(1): $(call unit_objects,fuzz,$(1))
+	@echo 'FUZZ  $$@'; clang $(HOST_FLAGS) -fsanitize=fuzzer $$^ -o $$@
 endef
+$(BUILD)/unit/obj/%.o: %.c $(UNIT_HEADERS)
+	@mkdir -p $(@D)
+	@$(HOST_CC) $(HOST_FLAGS) -c $< -o $@
+$(BUILD)/fuzz/obj/%.o: %.c $(UNIT_HEADERS)
+	@mkdir -p $(@D)
+	@clang $(HOST_FLAGS) -fsanitize=fuzzer-no-link -c $< -o $@
 $(foreach t,$(UNIT_TESTS),$(eval $(call unit_rule,$(t))))
 $(foreach t,$(FUZZERS),$(eval $(call fuzz_rule,$(t))))
 
