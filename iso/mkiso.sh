@@ -1,7 +1,7 @@
 #!/bin/sh
 # mkiso.sh OUT.iso MOTE.elf GRUB_CFG [FILE...]: one hybrid ISO that boots by BIOS, by UEFI and from a USB stick. The kernel
 # becomes /boot/mote.elf, each FILE /boot/<its name>, GRUB_CFG GRUB's configuration.
-# Needs grub-mkrescue, grub-pc-bin, grub-efi-amd64-bin, xorriso, mtools. Only the GRUB modules that we use are put in:
+# Needs grub-mkrescue, grub-pc-bin, grub-efi-amd64-bin, xorriso, mtools, binutils. Only the GRUB modules that we use are put in:
 # that makes it fast enough (a quarter of a second) to build one ISO per test.
 set -eu
 
@@ -12,9 +12,9 @@ fi
 out=$1 kernel=$2 cfg=$3
 shift 3
 
-for tool in grub-mkrescue xorriso mformat; do
+for tool in grub-mkrescue xorriso mformat objcopy; do
     if ! command -v $tool >/dev/null; then
-        echo "$0: $tool is missing: apt-get install grub-common grub-pc-bin grub-efi-amd64-bin xorriso mtools" >&2
+        echo "$0: $tool is missing: apt-get install grub-common grub-pc-bin grub-efi-amd64-bin xorriso mtools binutils" >&2
         exit 1
     fi
 done

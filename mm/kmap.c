@@ -187,6 +187,13 @@ const void *kmap_firmware(hpa_t pa, u64 len)
     return in_direct_map(pa, len) ? phys_ptr(pa) : map_pages(pa, len, PT_READ | PT_GLOBAL);
 }
 
+bool kmap_maps(u64 va)
+{
+    struct pt_mapping found;
+
+    return pt_query(&space, va, &found) == 0;
+}
+
 static int map_stack(hpa_t pa, u64 *top)
 {
     u64 flags = spin_lock(&lock);

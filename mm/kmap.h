@@ -25,6 +25,9 @@ const void *kmap_firmware(hpa_t pa, u64 len);
 void *kmap_alloc_stack(void);
 #define KSTACK_SIZE KIB(16)
 
+/* Is anything of the kernel's at this virtual address? Any context but NMI. */
+bool kmap_maps(u64 va);
+
 /* Map one page at its own physical address, read and execute, while CPUs start on it. Page-aligned, below 4 GiB.
  * Returns 0, -E_INVAL, -E_EXIST, -E_NOMEM. Boot CPU. */
 MUST_CHECK int kmap_identity_page(hpa_t pa);

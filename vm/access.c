@@ -3,24 +3,18 @@
 #include "kernel/lib/errno.h"
 #include "vm/vm.h"
 
-/* Asked for each access of each emulated instruction, and hardly ever to be looked into. */
-static inline bool may(struct vm *vm, gpa_t gpa, size_t len, u32 attr)
-{
-    return !READ_ONCE(vm->mem.restricted) || gmem_permits(&vm->mem, gpa, len, attr);
-}
-
 static int ram_read(void *ctx, gpa_t gpa, void *buf, size_t len)
 {
     struct vm *vm = ctx;
 
-    return may(vm, gpa, len, PT_READ) ? gmem_read(&vm->mem, gpa, buf, len) : -E_FAULT;
+    return gmem_permits(&vm->mem, gpa, len, PT_READ) ? gmem_read(&vm->mem, gpa, buf, len) : -E_FAULT;
 }
 
 static int ram_write(void *ctx, gpa_t gpa, const void *buf, size_t len)
 {
     struct vm *vm = ctx;
 
-    return may(vm, gpa, len, PT_WRITE) ? gmem_write(&vm->mem, gpa, buf, len) : -E_FAULT;
+    return gmem_permits(&vm->mem, gpa, len, PT_WRITE) ? gmem_write(&vm->mem, gpa, buf, len) : -E_FAULT;
 }
 
 static void *ram_window(void *ctx, gpa_t gpa, size_t len)

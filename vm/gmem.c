@@ -290,12 +290,10 @@ int gmem_set_rights(struct gmem *mem, gpa_t gpa, u64 len, u32 attr)
     return error;
 }
 
-bool gmem_permits(struct gmem *mem, gpa_t gpa, u64 len, u32 attr)
+bool gmem_permits_now(struct gmem *mem, gpa_t gpa, u64 len, u32 attr)
 {
-    if (!READ_ONCE(mem->restricted) || len == 0) {
-        return true;
-    }
     u64 pages = ((gpa.v & (FRAME_SIZE - 1)) + len + FRAME_SIZE - 1) / FRAME_SIZE;
+
     for (u64 i = 0; i < pages; i++) {
         struct pt_mapping found;
         if (pt_query(&mem->stage2, gpa.v + i * FRAME_SIZE, &found) != 0 || (found.attr & attr) != attr) {

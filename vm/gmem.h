@@ -47,7 +47,12 @@ void *gmem_window(const struct gmem *mem, gpa_t gpa, size_t len);
 MUST_CHECK int gmem_set_rights(struct gmem *mem, gpa_t gpa, u64 len, u32 attr);
 /* The rights of the page at gpa as it was added, PT_*; 0: no RAM. */
 u32 gmem_own_rights(const struct gmem *mem, gpa_t gpa);
-/* Has the guest these rights now in the whole of [gpa, gpa+len)? true as long as no rights were ever changed. Any CPU. */
-bool gmem_permits(struct gmem *mem, gpa_t gpa, u64 len, u32 attr);
+/* Has the guest these rights now in the whole of [gpa, gpa+len)? true as long as no rights were ever changed. Any CPU. Asked for
+ * each access of each emulated instruction. */
+bool gmem_permits_now(struct gmem *mem, gpa_t gpa, u64 len, u32 attr); /* by what stage 2 says */
+static inline bool gmem_permits(struct gmem *mem, gpa_t gpa, u64 len, u32 attr)
+{
+    return !READ_ONCE(mem->restricted) || gmem_permits_now(mem, gpa, len, attr);
+}
 /* Is the whole range RAM? */
 bool gmem_contains(const struct gmem *mem, gpa_t gpa, u64 len);

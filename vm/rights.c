@@ -36,9 +36,9 @@ int vm_hide_page(struct vm *vm, gpa_t gpa)
 }
 
 /* It stays noted when it is back: another CPU may be on its way here with the same fault. */
-bool vm_unhide_page(struct vm *vm, gpa_t gpa)
+bool vm_unhide_page(struct vm *vm, gpa_t gpa, u32 wanted)
 {
     gpa_t page = GPA(ALIGN_DOWN(gpa.v, FRAME_SIZE));
 
-    return READ_ONCE(vm->hidden) == page.v + 1 && restore(vm, page) == 0;
+    return READ_ONCE(vm->hidden) == page.v + 1 && (gmem_own_rights(&vm->mem, page) & wanted) == wanted && restore(vm, page) == 0;
 }

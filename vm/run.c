@@ -44,7 +44,9 @@ static inline __attribute__((always_inline)) bool serve_fault(struct vm *vm, str
 
 static __attribute__((noinline)) bool serve_hidden(struct vm *vm, struct vcpu *v, const struct vcpu_exit *exit)
 {
-    return vm_unhide_page(vm, exit->npf.gpa) || serve_fault(vm, v, exit);
+    u32 wanted = PT_READ | ((exit->npf.flags & NPF_WRITE) != 0 ? PT_WRITE : 0) | ((exit->npf.flags & NPF_EXEC) != 0 ? PT_EXEC : 0);
+
+    return vm_unhide_page(vm, exit->npf.gpa, wanted) || serve_fault(vm, v, exit);
 }
 
 static bool serve_npf(struct vm *vm, struct vcpu *v, struct vcpu_exit *exit)

@@ -194,8 +194,9 @@ void vm_cpu_await_admission(const struct vm *vm);
 MUST_CHECK int vm_set_rights(struct vm *vm, gpa_t gpa, u64 len, u32 attr);
 /* Take a page out of stage 2 until it is touched; one that was hidden before comes back. 0, -E_INVAL, -E_NOMEM, as there. */
 MUST_CHECK int vm_hide_page(struct vm *vm, gpa_t gpa);
-/* After a stage-2 fault: was that the hidden page? Then it is back, and the access goes on. Owner CPU. */
-bool vm_unhide_page(struct vm *vm, gpa_t gpa);
+/* After a stage-2 fault of an access that wants these rights, PT_*: was that the hidden page, which has them? Then it is back, and
+ * the access goes on. Owner CPU. */
+bool vm_unhide_page(struct vm *vm, gpa_t gpa, u32 wanted);
 
 /* Call what vm_cpu_visit() left here, if anything. Its task. (cpus.c) */
 void vm_cpu_receive(struct vm *vm, struct vcpu *v);

@@ -95,6 +95,7 @@
 #define DR6_BT BIT(15)
 #define DR6_RTM BIT(16)
 #define DR7_FIXED BIT(10)
+#define DR7_ENABLES(point) (BIT(2 * (point)) | BIT(2 * (point) + 1)) /* L and G */
 #define DR7_ENABLED GENMASK(7, 0) /* L0-3, G0-3 */
 #define DR7_LE BIT(8)
 #define DR7_GE BIT(9)

@@ -68,18 +68,6 @@ static bool fix_up(struct trap_frame *frame)
     return false;
 }
 
-/* A breakpoint of a guest's debugger, which QEMU applies to the host, too, where it uses the same linear address: go on. The host
- * has none of its own. */
-static bool is_foreign_breakpoint(struct trap_frame *frame)
-{
-    if (frame->vector != VECTOR_DB || (read_dr7() & DR7_ENABLED) == 0) {
-        return false;
-    }
-    write_dr6(DR6_FIXED);
-    frame->rflags |= RFLAGS_RF;
-    return true;
-}
-
 static void handle_nmi(void)
 {
     if (__atomic_load_n(&stopping, __ATOMIC_ACQUIRE)) {
@@ -101,7 +89,7 @@ void trap_handle(struct trap_frame *frame)
     if (frame->vector == VECTOR_NMI) {
         handle_nmi();
     } else if (frame->vector < VECTOR_EXTERNAL_FIRST) {
-        if (!is_foreign_breakpoint(frame) && !fix_up(frame)) {
+        if (!fix_up(frame)) {
             die(frame);
         }
     } else if (irq_entry != NULL) {

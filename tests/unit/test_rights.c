@@ -129,21 +129,27 @@ static void test_one_at_a_time(void **context)
 static void test_hidden(void **context)
 {
     (void)context;
-    assert_false(vm_unhide_page(&vm, GPA(PAGE)));
+    assert_false(vm_unhide_page(&vm, GPA(PAGE), PT_READ));
     assert_int_equal(vm_hide_page(&vm, GPA(PAGE)), 0);
     assert_int_equal(rights_of(PAGE), 0);
-    assert_false(vm_unhide_page(&vm, GPA(PAGE + KIB(4))));
+    assert_false(vm_unhide_page(&vm, GPA(PAGE + KIB(4)), PT_READ));
     assert_int_equal(vm_hide_page(&vm, GPA(PAGE + KIB(4))), 0);
     assert_int_equal(rights_of(PAGE), ALL); /* one at a time */
-    assert_true(vm_unhide_page(&vm, GPA(PAGE + KIB(4) + 123)));
+    assert_true(vm_unhide_page(&vm, GPA(PAGE + KIB(4) + 123), PT_READ));
     assert_int_equal(rights_of(PAGE + KIB(4)), ALL);
-    assert_true(vm_unhide_page(&vm, GPA(PAGE + KIB(4)))); /* a second CPU had the same fault */
+    assert_true(vm_unhide_page(&vm, GPA(PAGE + KIB(4)), PT_READ)); /* a second CPU had the same fault */
     assert_int_equal(vm_hide_page(&vm, GPA(PAGE + 8)), -E_INVAL);
     assert_int_equal(vm_hide_page(&vm, GPA(MIB(16))), -E_INVAL);
     assert_int_equal(vm_hide_page(&vm, GPA(PAGE)), 0);
     assert_int_equal(vm_set_rights(&vm, GPA(PAGE), KIB(8), PT_READ), 0); /* from now on that counts */
-    assert_false(vm_unhide_page(&vm, GPA(PAGE)));
+    assert_false(vm_unhide_page(&vm, GPA(PAGE), PT_READ));
     assert_int_equal(rights_of(PAGE), PT_READ);
+    assert_int_equal(gmem_add(&vm.mem, MIB(20), KIB(4), 0), 0); /* ROM: a write finds it there no more than before */
+    assert_int_equal(vm_hide_page(&vm, GPA(MIB(20))), 0);
+    assert_false(vm_unhide_page(&vm, GPA(MIB(20)), PT_READ | PT_WRITE));
+    assert_int_equal(rights_of(MIB(20)), 0);
+    assert_true(vm_unhide_page(&vm, GPA(MIB(20)), PT_READ));
+    assert_false(vm_unhide_page(&vm, GPA(MIB(20)), PT_READ | PT_WRITE)); /* else it would come back for ever */
 }
 
 int main(void)

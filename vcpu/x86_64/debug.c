@@ -2,6 +2,7 @@
  * vendors intercept always (SDM Vol. 3 18.3.1.4, APM Vol. 2 13.1.4). INT3 comes as #BP, or as a software interrupt where an
  * emulator takes it for one; only while a debugger is attached. */
 #include "vcpu/debug.h"
+#include "vcpu/x86_64/decode.h"
 #include "vcpu/x86_64/exit_insn.h"
 #include "vcpu/x86_64/hostcpu.h"
 #include "vcpu/x86_64/x86.h"
@@ -10,7 +11,6 @@
 #define OPCODE_INT3 0xCCU
 #define OPCODE_INT 0xCDU
 #define OPCODE_INTO 0xCEU
-#define INSN_MAX 15U
 #define SEG_ATTR_DB BIT32(14)
 
 const u8 vcpu_debug_trap[] = {OPCODE_INT3};
@@ -38,7 +38,7 @@ struct opcode {
 
 static struct opcode opcode_at_pc(struct vcpu *v)
 {
-    u8 bytes[INSN_MAX];
+    u8 bytes[X86_INSN_MAX];
     size_t have = x86_fetch_insn(v, bytes), at = 0;
     bool is_long = x86_code_bits(v) == 64;
 

@@ -36,7 +36,7 @@ static void dump_code(struct vcpu *v, const char *vm)
 
 void vcpu_dump(struct vcpu *v, const char *vm_name)
 {
-    const struct vcpu_arch *a = v->cpu != CPU_MAX ? x86_regs(v, X86_G_ALL) : &v->arch;
+    struct vcpu_arch *a = v->cpu != CPU_MAX ? x86_regs(v, X86_G_ALL) : &v->arch;
 
     log_event("vm=%s ev=regs vcpu=%u state=%s exits=%llu rip=0x%llx rflags=0x%llx cpl=%u blocking=0x%x", vm_name,
               v->config.id, vcpu_state_name(v->state), LLX(vcpu_exits(v)), LLX(a->rip), LLX(a->rflags), a->cpl, a->blocking);
@@ -45,7 +45,7 @@ void vcpu_dump(struct vcpu *v, const char *vm_name)
     dump_gprs(a, vm_name, v->config.id);
     dump_segments(a, vm_name, v->config.id);
     log_event("vm=%s ev=regs vcpu=%u gdtr=0x%llx/0x%x idtr=0x%llx/0x%x dr6=0x%llx dr7=0x%llx", vm_name, v->config.id,
-              LLX(a->gdtr.base), a->gdtr.limit, LLX(a->idtr.base), a->idtr.limit, LLX(a->debug.owns ? a->own_dr.dr6 : a->dr6),
-              LLX(a->debug.owns ? a->own_dr.dr7 : a->dr7));
+              LLX(a->gdtr.base), a->gdtr.limit, LLX(a->idtr.base), a->idtr.limit, LLX(*x86_guest_dr(a, 6)),
+              LLX(*x86_guest_dr(a, 7)));
     dump_code(v, vm_name);
 }

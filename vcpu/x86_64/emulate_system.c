@@ -4,12 +4,7 @@
 #include "vcpu/x86_64/emulate.h"
 #include "vcpu/x86_64/task.h"
 
-#define TSS_NARROW 1U /* types of a TSS that is available: SDM table 3-2 */
-#define TSS_WIDE 9U
-#define TSS_BUSY BIT32(1)
-#define DESC_BYTES 8U
 #define DESC_BYTES_LONG 16U /* in IA-32e mode: figure 8-4 */
-#define DESC_TYPE_BYTE 5U
 #define DESC_HIGH_TYPE GENMASK(44, 40) /* of the second half: must be zero */
 
 static int selector_fault(struct x86_emu *e, u8 vector, u16 selector)
@@ -33,7 +28,7 @@ static int read_tss(struct x86_emu *e, u16 selector, u64 at, struct x86_seg *tss
     *tss = task_segment(selector, raw[0]);
     tss->base |= raw[1] << 32;
     u32 type = tss->attr & (SEG_S | (u32)SEG_TYPE);
-    bool available = type == TSS_WIDE || (type == TSS_NARROW && !wide);
+    bool available = type == TSS_TYPE_32 || (type == TSS_TYPE_16 && !wide);
     if (!available || (raw[1] & DESC_HIGH_TYPE) != 0) {
         return selector_fault(e, VECTOR_GP, selector);
     }
@@ -63,7 +58,7 @@ int emu_ltr(struct x86_emu *e)
     }
     int rc = read_tss(e, selector, at, &tss);
     if (rc == 0) {
-        rc = emu_open_table(e, at + DESC_TYPE_BYTE, 1, X86_ACCESS_WRITE, &span);
+        rc = emu_open_table(e, at + DESC_BUSY_BYTE, 1, X86_ACCESS_WRITE, &span);
     }
     if (rc != 0) {
         return rc;

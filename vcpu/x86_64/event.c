@@ -4,6 +4,7 @@
  * APM 8.2.9, 15.20. Everything is delivered by injection; windows only make the CPU come back in time. */
 #include "kernel/x86_64/regs.h"
 #include "vcpu/isa.h"
+#include "vcpu/x86_64/decode.h"
 #include "vcpu/x86_64/x86.h"
 
 #define OPCODE_HLT 0xF4U
@@ -201,7 +202,7 @@ static inline __attribute__((always_inline)) bool inject_first(struct vcpu *v)
 static __attribute__((noinline)) void pass_shadowed_halt(struct vcpu *v)
 {
     const struct vcpu_arch *a = x86_regs(v, X86_G_SEG | X86_G_DR);
-    u8 code[15];
+    u8 code[X86_INSN_MAX];
 
     if ((a->rflags & (RFLAGS_IF | RFLAGS_TF)) == RFLAGS_IF && a->cpl == 0 && (a->dr7 & DR7_ENABLED) == 0 &&
         x86_fetch_insn(v, code) != 0 && code[0] == OPCODE_HLT) {

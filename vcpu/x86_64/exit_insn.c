@@ -206,51 +206,37 @@ void x86_exit_cr(struct vcpu *v, const struct x86_exit *xe, struct vcpu_exit *ex
 
 /* --- debug registers -------------------------------------------------------------------------------------------- */
 
-/* Where the debug registers are a debugger's the guest's own lie in memory alone. */
-static void own_dr_write(struct x86_debug_regs *own, u8 dr, u64 value)
+/* DR4 and DR5 are DR6 and DR7 here. */
+static u8 dr_of(u8 dr)
 {
-    if (dr < DR_RESERVED_FIRST) {
-        own->dr[dr] = value;
-    } else if ((dr & 1) == 0) {
-        own->dr6 = (value & DR6_WRITABLE) | DR6_FIXED;
-    } else {
-        own->dr7 = (value & DR7_WRITABLE) | DR7_FIXED;
-    }
+    return dr == 4 || dr == 5 ? (u8)(dr + 2) : dr;
 }
 
+/* Where the debug registers are a debugger's the guest's own lie in memory alone. */
 static void dr_write(struct vcpu *v, u8 dr, u64 value)
 {
     struct vcpu_arch *a = x86_regs(v, X86_G_DR);
 
+    if (dr == 6) {
+        value = (value & DR6_WRITABLE) | DR6_FIXED;
+    } else if (dr == 7) {
+        value = (value & DR7_WRITABLE) | DR7_FIXED;
+    }
+    *x86_guest_dr(a, dr) = value;
     if (a->debug.owns) {
-        own_dr_write(&a->own_dr, dr, value);
         return;
     }
-    if (dr < DR_RESERVED_FIRST) {
-        a->dr[dr] = value;
-    } else if ((dr & 1) == 0) {
-        a->dr6 = (value & DR6_WRITABLE) | DR6_FIXED;
-        dr = 6;
-    } else {
-        a->dr7 = (value & DR7_WRITABLE) | DR7_FIXED;
-        x86_regs_changed(v, X86_G_DR);
-        return;
+    if (dr != 7) {
+        hostcpu_set_dr(dr, value);
     }
-    hostcpu_set_dr(dr, dr == 6 ? a->dr6 : value);
     x86_regs_changed(v, X86_G_DR);
 }
 
 static u64 dr_read(struct vcpu *v, u8 dr)
 {
-    const struct vcpu_arch *a = x86_regs(v, X86_G_DR);
+    struct vcpu_arch *a = x86_regs(v, X86_G_DR);
 
-    if (dr < DR_RESERVED_FIRST) {
-        return a->debug.owns ? a->own_dr.dr[dr] : hostcpu_get_dr(dr);
-    }
-    if ((dr & 1) == 0) {
-        return a->debug.owns ? a->own_dr.dr6 : a->dr6;
-    }
-    return a->debug.owns ? a->own_dr.dr7 : a->dr7;
+    return dr < DR_RESERVED_FIRST && !a->debug.owns ? hostcpu_get_dr(dr) : *x86_guest_dr(a, dr);
 }
 
 /* The guest's own DR7.GD, which the CPU does not know of: SDM 18.2.2 "Debug Status Register (DR6)", BD. */
@@ -290,9 +276,9 @@ static void dr_access(struct vcpu *v, const struct x86_exit *xe)
         return;
     }
     if (xe->dr.write) {
-        dr_write(v, xe->dr.dr, value);
+        dr_write(v, dr_of(xe->dr.dr), value);
     } else {
-        v->arch.gpr[xe->dr.gpr % X86_GPRS] = dr_read(v, xe->dr.dr) & mov_mask(v);
+        v->arch.gpr[xe->dr.gpr % X86_GPRS] = dr_read(v, dr_of(xe->dr.dr)) & mov_mask(v);
     }
     x86_advance(v, x86_exit_len(v, xe));
 }

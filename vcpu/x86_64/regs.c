@@ -48,13 +48,11 @@ void x86_dr6_add(struct vcpu *v, u64 bits)
 {
     struct vcpu_arch *a = x86_regs(v, X86_G_DR);
 
-    if (a->debug.owns) {
-        a->own_dr.dr6 |= bits;
-        return;
+    *x86_guest_dr(a, 6) |= bits;
+    if (!a->debug.owns) {
+        hostcpu_set_dr(6, a->dr6);
+        x86_regs_changed(v, X86_G_DR);
     }
-    a->dr6 |= bits;
-    hostcpu_set_dr(6, a->dr6);
-    x86_regs_changed(v, X86_G_DR);
 }
 
 /* The trap after an instruction that began with TF set, which hardware owes only to those it executes (SDM 18.3.1.4). */

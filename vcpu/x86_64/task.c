@@ -5,10 +5,6 @@
 #include "kernel/x86_64/regs.h"
 #include "vcpu/x86_64/emulate_alu.h"
 
-#define TSS_TYPE_16 1U
-#define TSS_TYPE_32 9U
-#define TSS_BUSY BIT32(1)
-#define DESC_BUSY_BYTE 5U /* the byte of a descriptor that holds type and busy flag */
 #define ERROR_EXTERNAL 1U
 
 #define FLAGS_DEFINED                                                                                                  \
@@ -150,7 +146,7 @@ static void load_registers(struct task_switch *t)
     a->rip = t->task.eip;
     a->rflags = (t->task.eflags & FLAGS_DEFINED) | RFLAGS_FIXED;
     a->cr0 |= CR0_TS;
-    *(a->debug.owns ? &a->own_dr.dr7 : &a->dr7) &= ~DR7_LOCAL;
+    *x86_guest_dr(a, 7) &= ~DR7_LOCAL;
     a->seg[X86_TR] = t->tss;
     a->seg[X86_TR].attr |= TSS_BUSY;
     for (u32 i = 0; i < TASK_SEGS; i++) { /* hidden parts follow in task_load_segments() */

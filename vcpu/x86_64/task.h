@@ -16,6 +16,13 @@
 #define SEG_G BIT32(15)
 #define SEG_UNUSABLE BIT32(16)
 
+/* Types of a TSS that is available: SDM table 3-2. The wide one is of 32 or 64 bits. */
+#define TSS_TYPE_16 1U
+#define TSS_TYPE_32 9U
+#define TSS_BUSY BIT32(1)
+#define DESC_BYTES 8U
+#define DESC_BUSY_BYTE 5U /* the byte of a descriptor that holds type and busy flag */
+
 #define SELECTOR_RPL 3U
 #define SELECTOR_TI 4U
 #define SELECTOR_INDEX 0xFFF8U /* byte offset into the table */

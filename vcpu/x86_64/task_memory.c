@@ -4,7 +4,6 @@
 #include "vcpu/x86_64/task.h"
 
 #define PAGE_BYTES KIB(4)
-#define DESC_BYTES 8U
 
 /* Segment descriptor: SDM 3.4.5 figure 3-8. */
 #define DESC_LIMIT_LOW GENMASK(15, 0)

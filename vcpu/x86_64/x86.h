@@ -149,6 +149,17 @@ void x86_exit_step(struct vcpu *v, struct vcpu_exit *exit);
 bool x86_exit_debug(struct vcpu *v, const struct x86_exit *xe, struct vcpu_exit *exit);
 /* The debugger that owns the debug registers gets them: what they hold is the guest's, and kept. (regs.c) */
 void x86_debug_take(struct vcpu_arch *a);
+/* Where the guest's own DR0-3, DR6 or DR7 is: a debugger may have the CPU's. Group DR is valid. */
+static inline u64 *x86_guest_dr(struct vcpu_arch *a, u8 dr)
+{
+    if (dr < 4) {
+        return a->debug.owns ? &a->own_dr.dr[dr] : &a->dr[dr];
+    }
+    if (dr == 6) {
+        return a->debug.owns ? &a->own_dr.dr6 : &a->dr6;
+    }
+    return a->debug.owns ? &a->own_dr.dr7 : &a->dr7;
+}
 /* The guest's DR6 gets more bits. (regs.c) */
 void x86_dr6_add(struct vcpu *v, u64 bits);
 

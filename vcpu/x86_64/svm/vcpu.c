@@ -8,6 +8,7 @@
 #include "kernel/x86_64/regs.h"
 #include "mm/frame.h"
 #include "mm/heap.h"
+#include "mm/kmap.h"
 #include "mm/physmap.h"
 #include "vcpu/x86_64/svm/internal.h"
 
@@ -115,6 +116,20 @@ static void svm_vcpu_fini(struct vcpu *v)
     v->arch.hw = NULL;
 }
 
+/* QEMU's VMRUN loads DR7 without effect: its breakpoints are those of the last MOV, and the host meets them, too. So they are
+ * none where something of the host's is, or a debugger could stop the host. */
+static void lend_debug_registers(const struct vcpu_arch *a)
+{
+    u64 dr7 = a->dr7;
+
+    for (u32 i = 0; i < ARRAY_SIZE(a->dr); i++) {
+        if (kmap_maps(a->dr[i])) {
+            dr7 &= ~DR7_ENABLES(i);
+        }
+    }
+    write_dr7(dr7);
+}
+
 /* On a CPU where it did not run last, neither the CPU's copy of the VMCB nor TLB entries of its old ASID are up to
  * date. */
 static int svm_load(struct vcpu *v)
@@ -130,7 +145,7 @@ static int svm_load(struct vcpu *v)
     }
     x86_state_load(v);
     if (v->arch.debug.owns) {
-        write_dr7(v->arch.dr7); /* QEMU's VMRUN loads it without effect: its breakpoints are those of the last MOV */
+        lend_debug_registers(&v->arch);
     }
     write_cr2(v->arch.cr2); /* VMRUN loads it, but not in Bochs 2.7, where it would be the last guest's */
     return 0;
