@@ -111,9 +111,10 @@ class Session:
 
 
 def beats(text, vm):
-    """The numbers that the VM printed. A line that rested in the middle is shown again whole: twice running is once."""
-    numbers = [int(n) for n in re.findall(rf"^\[{vm}\] beat (\d+)$", text, re.MULTILINE)]
-    return [n for i, n in enumerate(numbers) if i == 0 or n != numbers[i - 1]]
+    """The numbers that the VM printed. A line that rested in the middle, be it in its number, is shown again whole: of a number
+    and one that begins with it, the second counts."""
+    numbers = re.findall(rf"^\[{vm}\] beat (\d+)$", text, re.MULTILINE)
+    return [int(n) for n, after in zip(numbers, numbers[1:] + [""]) if not after.startswith(n)]
 
 
 def wait_beats(m, vm, count):

@@ -35,9 +35,9 @@ ENTRY_FAILED = {"svm": "0xffffffff", "bochs-svm": "0xffffffffffffffff", "bochs-v
 def deed_modules(guest, backend):
     modules = []
     for name, *_ in DEEDS:
-        image = "hello" if name in NOT_ON.get(backend, ()) else "crimes"
-        timeout = f" timeout={SPIN_MS[backend]}ms" if name == "spin" else ""
-        modules.append((guest(image), f"kernel vm={name} type=flat mode=long load=0x100000 mem=4M{timeout}"))
+        runs = name not in NOT_ON.get(backend, ())
+        timeout = f" timeout={SPIN_MS[backend]}ms" if runs and name == "spin" else ""
+        modules.append((guest("crimes" if runs else "hello"), f"kernel vm={name} type=flat mode=long load=0x100000 mem=4M{timeout}"))
     return modules
 
 
