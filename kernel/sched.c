@@ -12,8 +12,9 @@
 
 #define NO_LIMIT UINT64_MAX
 
-/* PAUSED: runnable, but its share is used up; its timer queues it. */
-enum { STATE_BLOCKED, STATE_QUEUED, STATE_RUNNING, STATE_PAUSED, STATE_GONE };
+/* GONE: not added yet, or no more: zero, so that a wake-up may come before sched_add(). PAUSED: runnable, but its share is used up;
+ * its timer queues it. */
+enum { STATE_GONE, STATE_BLOCKED, STATE_QUEUED, STATE_RUNNING, STATE_PAUSED };
 
 struct run_queue {
     struct spinlock lock; /* protects everything here, and state and wake_pending of its tasks */
@@ -151,15 +152,19 @@ static void reset_task(struct task *task)
 int sched_add(struct task *task)
 {
     u32 cpu = least_loaded(&task->affinity);
+    u64 flags;
 
     if (cpu == CPU_MAX) {
         return -E_INVAL;
     }
+    /* Others may know it already: what wakes it looks at its state under the lock of the queue that cpu names. */
+    struct run_queue *before = lock_queue_of(task, &flags);
+    WRITE_ONCE(task->cpu, cpu);
+    spin_unlock(&before->lock, flags);
     struct run_queue *queue = &queues[cpu];
-    u64 flags = spin_lock(&queue->lock);
+    flags = spin_lock(&queue->lock);
     prepare_locked(queue);
     reset_task(task);
-    task->cpu = cpu;
     queue->assigned += load_of(task);
     enqueue(queue, task);
     spin_unlock(&queue->lock, flags);

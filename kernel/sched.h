@@ -38,11 +38,12 @@ struct task {
     struct list link;
 };
 
-/* Put a new task, runnable, on the least loaded online CPU of its affinity. Returns 0 or -E_INVAL (no such CPU). */
+/* Put a new task, runnable, on the least loaded online CPU of its affinity. Returns 0 or -E_INVAL (no such CPU). The task
+ * was all zeros before its fields were set, or is gone. */
 MUST_CHECK int sched_add(struct task *task);
 
 /* Make a blocked task runnable and kick its CPU when that is needed; for a running task, note the wake-up and kick.
- * Any context but NMI. Wake-ups may be spurious. */
+ * Any context but NMI. Wake-ups may be spurious. A task that was not added yet, or is gone, is not woken. */
 void sched_wake(struct task *task);
 
 /* Send a task to a CPU of its affinity: one that runs is stopped for it, another goes there when its turn comes.

@@ -129,12 +129,12 @@ static void vcpu_moves(struct task *task)
     }
 }
 
+/* The first may run, and wake its siblings, before they are added. */
 static int start_tasks(struct vm *vm)
 {
     for (u32 i = 0; i < vm->vcpu_count; i++) {
         struct task *task = &vm->tasks[i];
 
-        memset(task, 0, sizeof(*task));
         task->name = vm->config->name;
         task->run = vm_run_slice;
         task->exited = vcpu_left;

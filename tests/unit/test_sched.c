@@ -159,6 +159,30 @@ static void round_robin_until_exit(void **state)
     assert_int_equal(x.runs, 3);
 }
 
+static void wake_before_add(struct actor *actor)
+{
+    sched_wake(actor == &x ? &y.task : &x.task);
+}
+
+/* Siblings of a VM wake each other as soon as the first of them runs. */
+static void one_that_is_not_added_yet_is_not_woken(void **state)
+{
+    (void)state;
+    x = make("x", "ae");
+    y = make("y", "e");
+    x.during = wake_before_add;
+    sched_wake(&y.task);
+    add(&x);
+    run_until_idle();
+    assert_string_equal(story, "xx");
+    assert_int_equal(y.runs, 0);
+    add(&y);
+    sched_wake(&y.task);
+    run_until_idle();
+    assert_string_equal(story, "xxy");
+    assert_int_equal(y.exits, 1);
+}
+
 static void expect_no_slice(struct actor *actor)
 {
     (void)actor;
@@ -612,6 +636,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(round_robin_until_exit, start),
+        cmocka_unit_test_setup(one_that_is_not_added_yet_is_not_woken, start),
         cmocka_unit_test_setup(alone_there_is_no_tick, start),
         cmocka_unit_test_setup(in_company_the_slice_is_limited, start),
         cmocka_unit_test_setup(a_newcomer_ends_a_long_run, start),
