@@ -8,7 +8,7 @@ ONE_CPU = {"xapic-sweep", "xapic-identity", "xapic-reserved-write", "reserved-ve
            "base-reset", "base-moved", "base-gp", "base-disabled", "base-x2apic", "xapic-priorities", "xapic-cr8",
            "x2apic-priorities", "x2apic-cr8", "x2apic-sweep", "x2apic-gp", "flood-pending", "timer-rate", "timer-periodic",
            "timer-one-shot", "timer-masked", "timer-shortest", "timer-deadline", "timer-deadline-past", "ioapic-edge",
-           "ioapic-masked", "ioapic-level", "ioapic-nobody", "ioapic-pit"}
+           "ioapic-masked", "ioapic-level", "ioapic-nobody", "ioapic-pit", "xapic-beside-pic", "x2apic-beside-pic"}
 
 
 def verdict(m, expected):

@@ -9,7 +9,7 @@
 static struct vcpu_arch *const a = &fake_v.arch;
 
 /* An interrupt chip with a counter of waiting interrupts. */
-static struct { unsigned waiting, acknowledged; u8 vector; bool spurious; } chip;
+static struct { unsigned waiting, acknowledged; u8 vector; bool spurious, tells; } chip;
 
 static bool chip_pending(void *ctx, const struct vcpu *v)
 {
@@ -21,13 +21,13 @@ static bool chip_pending(void *ctx, const struct vcpu *v)
 static bool chip_acknowledge(void *ctx, struct vcpu *v, u8 *vector)
 {
     (void)ctx;
-    (void)v;
     if (chip.spurious) {
         return false;
     }
     chip.waiting--;
     chip.acknowledged++;
     *vector = chip.vector;
+    v->requests |= chip.tells && chip.waiting != 0 ? VCPU_REQ_EVENT : 0;
     return true;
 }
 
@@ -175,6 +175,24 @@ static void irq_needs_if_and_no_shadow(void **state)
     assert_int_equal(fake_log.windows, 0);
     enter();
     assert_int_equal(fake_log.injected, 0);
+}
+
+/* A chip whose next interrupt no end of the first one announces says so as it hands over the first. */
+static void irq_behind_an_irq_has_a_window(void **state)
+{
+    (void)state;
+    chip.tells = true;
+    chip.waiting = 2;
+    fake_v.requests |= VCPU_REQ_EVENT;
+    a->rflags |= RFLAGS_IF;
+    enter();
+    assert_int_equal(fake_log.injected, 1);
+    assert_int_equal(fake_log.windows, VCPU_WINDOW_IRQ);
+    assert_int_equal(fake_v.requests, VCPU_REQ_EVENT);
+    enter(); /* the handler is over */
+    assert_int_equal(fake_log.injected, 1);
+    assert_int_equal(fake_log.windows, 0);
+    assert_int_equal(chip.waiting + fake_v.requests, 0);
 }
 
 /* STI, HLT: an exit between the two, and with it the interrupt. The halt is over before the handler runs. */
@@ -464,6 +482,7 @@ int main(void)
         cmocka_unit_test_setup(double_fault_matrix, setup),
         cmocka_unit_test_setup(error_code_and_cr2, setup),
         cmocka_unit_test_setup(irq_needs_if_and_no_shadow, setup),
+        cmocka_unit_test_setup(irq_behind_an_irq_has_a_window, setup),
         cmocka_unit_test_setup(irq_ends_a_halt_in_the_shadow, setup),
         cmocka_unit_test_setup(other_shadows_are_waited_out, setup),
         cmocka_unit_test_setup(one_event_an_entry_by_priority, setup),

@@ -229,6 +229,7 @@ static u32 deliver(struct vcpu *v)
             windows |= VCPU_WINDOW_IRQ;
         } else {
             inject_irq(v);
+            windows |= (READ_ONCE(v->requests) & VCPU_REQ_EVENT) != 0 ? VCPU_WINDOW_IRQ : 0; /* the chip has more */
         }
     }
     return windows;

@@ -40,6 +40,9 @@ static bool acknowledge(void *chip, struct vcpu *v, u8 *vector)
     struct pc_irqchip *pc = chip;
 
     if (pc_irqchip_pic_waits(pc, v->config.id) && vpic_acknowledge(&pc->pic, vector)) {
+        if (vlapic_pending(lapic_of(chip, v))) { /* no end of interrupt at the local APIC follows that would tell of it */
+            vcpu_request(v, VCPU_REQ_EVENT);
+        }
         return true;
     }
     if (!vlapic_acknowledge(lapic_of(chip, v), vector)) {
