@@ -158,6 +158,23 @@ static void test_priority_register(const char *name)
           apic_counts[0x55]);
 }
 
+/* CR8 is written while a request waits only for IF: with the priority below, at and above its class. */
+static void test_priority_in_the_shade(const char *name)
+{
+    set_handler(0x55, apic_count);
+    apic_counts[0x55] = 0;
+    WRITE_REG(cr8, 0);
+    apic_send(0, ICR_SELF | 0x55);
+    for (u64 priority = 0; priority < 16; priority++) {
+        WRITE_REG(cr8, priority);
+    }
+    open_window();
+    u32 early = apic_counts[0x55];
+    WRITE_REG(cr8, 0);
+    open_window();
+    check(early == 0 && apic_counts[0x55] == 1, name, "early=%u late=%u", early, apic_counts[0x55]);
+}
+
 static void test_flood(void)
 {
     set_handler(0x56, apic_count);
@@ -425,6 +442,7 @@ void guest_main(void)
     test_base();
     test_priorities("xapic-priorities");
     test_priority_register("xapic-cr8");
+    test_priority_in_the_shade("xapic-cr8-in-the-shade");
     test_ioapic();
     test_pic("xapic-beside-pic");
     test_pit();
@@ -436,6 +454,7 @@ void guest_main(void)
     test_x2apic();
     test_priorities("x2apic-priorities");
     test_priority_register("x2apic-cr8");
+    test_priority_in_the_shade("x2apic-cr8-in-the-shade");
     test_pic("x2apic-beside-pic");
     test_flood();
     test_base_x2();

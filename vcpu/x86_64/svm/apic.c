@@ -1,5 +1,5 @@
 /* Hardware's help for the local APIC: V_TPR, by which the guest's CR8 needs no exit (APM Vol. 2 15.21.2 "Virtualizing the
- * TPR"). A write is intercepted only while a request waits for a lower priority. */
+ * TPR"). A write is intercepted only while a request waits, for a lower priority or for a window. */
 #include "kernel/x86_64/regs.h"
 #include "vcpu/x86_64/assist.h"
 #include "vcpu/x86_64/svm/internal.h"
@@ -9,13 +9,16 @@ static u32 features(void)
     return X86_ASSIST_CR8;
 }
 
-static void set_intercepts(struct svm_vcpu *svm, u32 cr8)
+/* QEMU 7.2 ends itself at a write of CR8 while V_IRQ is set, too. */
+void svm_cr8_settle(struct svm_vcpu *svm)
 {
     struct vmcb_control *control = &svm->vmcb->control;
     u32 others = control->intercept_cr & ~(VMCB_INTERCEPT_READ(8) | VMCB_INTERCEPT_WRITE(8));
+    bool exits = svm->cr8_waits || (control->int_ctl & VMCB_INT_V_IRQ) != 0;
+    u32 wanted = others | (exits ? VMCB_INTERCEPT_WRITE(8) : 0);
 
-    if (control->intercept_cr != (others | cr8)) {
-        control->intercept_cr = others | cr8;
+    if (control->intercept_cr != wanted) {
+        control->intercept_cr = wanted;
         svm_touch(svm, VMCB_CLEAN_I);
     }
 }
@@ -38,7 +41,10 @@ static void set_priority(struct vcpu *v, u8 priority_class)
 
 static void set_threshold(struct vcpu *v, u8 priority_class)
 {
-    set_intercepts(svm_of(v), priority_class != 0 ? VMCB_INTERCEPT_WRITE(8) : 0);
+    struct svm_vcpu *svm = svm_of(v);
+
+    svm->cr8_waits = priority_class != 0;
+    svm_cr8_settle(svm);
 }
 
 const struct vcpu_assist svm_assist = {

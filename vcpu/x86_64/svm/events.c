@@ -60,6 +60,9 @@ void svm_event_window(struct vcpu *v, u32 windows)
     svm->windows = windows;
     v->arch.windows = windows;
     svm_touch(svm, VMCB_CLEAN_I | VMCB_CLEAN_TPR);
+    if (svm_cr8_is_free(svm)) {
+        svm_cr8_settle(svm);
+    }
 }
 
 /* QEMU gives an interrupt's vector the type of an exception; no exception has such a vector. */

@@ -99,6 +99,7 @@ struct svm_vcpu {
     u32 windows;         /* VCPU_WINDOW_* asked for */
     bool iret_running;   /* the IRET that ends an NMI handler was intercepted at iret_rip and is being executed */
     bool stepping;       /* by TF, so that the end of that IRET is seen */
+    bool cr8_waits;      /* a request waits for a lower priority */
     u64 iret_rip;
     struct x86_exit exit; /* the one being handled */
     struct svm_insn insns[SVM_INSNS];
@@ -125,6 +126,12 @@ static inline void svm_touch(struct svm_vcpu *svm, u32 clean_bits)
 
 /* apic.c */
 extern const struct vcpu_assist svm_assist;
+/* Intercept CR8 as it is needed now; only once the guest has CR8, which then can be read without an exit. */
+void svm_cr8_settle(struct svm_vcpu *svm);
+static inline bool svm_cr8_is_free(const struct svm_vcpu *svm)
+{
+    return (svm->vmcb->control.intercept_cr & VMCB_INTERCEPT_READ(8)) == 0;
+}
 
 /* asid.c: give the vCPU a new ASID of this CPU, flushing the TLB when they have been used up. IRQs off. */
 void svm_asid_assign(struct svm_vcpu *svm);
