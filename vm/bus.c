@@ -72,6 +72,12 @@ int bus_add(struct bus *bus, const struct bus_range *range)
     return 0;
 }
 
+void bus_set_rest(struct bus *bus, bus_handler handler, void *device)
+{
+    bus->rest = handler;
+    bus->rest_device = device;
+}
+
 /* size: 1, 2, 4 or 8 */
 static inline u64 value_mask(u8 size)
 {
@@ -118,6 +124,14 @@ static __attribute__((noinline)) bool access_in_pieces(const struct bus *bus, u6
     return claimed;
 }
 
+/* A read's value is all ones so far. */
+static __attribute__((noinline)) void access_rest(const struct bus *bus, u64 addr, u8 size, bool write, u64 *value)
+{
+    *value &= value_mask(size);
+    bus->rest(bus->rest_device, addr, size, write, value);
+    *value &= value_mask(size);
+}
+
 bool bus_access(struct bus *bus, u64 addr, u8 size, bool write, u64 *value)
 {
     u32 at = locate(bus, addr);
@@ -126,6 +140,9 @@ bool bus_access(struct bus *bus, u64 addr, u8 size, bool write, u64 *value)
     if (range == NULL && (at == bus->count || bus->bases[at] - addr >= size)) {
         if (!write) {
             *value = value_mask(size);
+        }
+        if (bus->rest != NULL) {
+            access_rest(bus, addr, size, write, value);
         }
         return false;
     }

@@ -24,7 +24,7 @@ static int setup(void **state)
     struct irqline line = dev_line(&sci);
     offs = 0;
     acpipm_init(&pm, &line, power_off, &offs);
-    return acpipm_attach(&pm, &dev_pio);
+    return acpipm_attach(&pm, &dev_pio, ACPIPM_BASE);
 }
 
 static void timer_counts_3579545_hz(void **state)

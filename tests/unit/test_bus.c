@@ -104,6 +104,25 @@ static void test_unclaimed(void **context)
     out(0x80, 4, 0x12345678, false);
 }
 
+/* Address and size as they were; a range's own access, and the hole beside it, are none of it. */
+static void test_rest(void **context)
+{
+    char *log = second.log;
+
+    (void)context;
+    bus_set_rest(&bus, serve, &second);
+    assert_int_equal(in(0x4, 4, false), 0x27262524);
+    out(0x7, 1, 0x77, false);
+    assert_int_equal(in(0x6, 2, false), 0x7726);
+    assert_string_equal(log, "r4@4 w1@7 r2@6 ");
+    assert_int_equal(add(8, 2, 2, &first), 0);
+    *log = '\0';
+    assert_int_equal(in(0x8, 2, true), 0x1110);
+    assert_int_equal(in(0x7, 2, true), 0x10FF);
+    assert_int_equal(in(0x6, 2, false), 0x7726);
+    assert_string_equal(log, "r2@6 ");
+}
+
 static void test_widths(void **context)
 {
     (void)context;
@@ -177,6 +196,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_add, start),
         cmocka_unit_test_setup(test_unclaimed, start),
+        cmocka_unit_test_setup(test_rest, start),
         cmocka_unit_test_setup(test_widths, start),
         cmocka_unit_test_setup(test_edges, start),
         cmocka_unit_test_setup(test_random_against_model, start),

@@ -1,6 +1,7 @@
 /* units: tests/unit/dev_host.c vm/dev/x86_64/pciconf.c vm/dev/x86_64/reset.c vm/dev/x86_64/keyboard.c vm/bus.c */
 /* PCI configuration mechanism 1, and the small system ports that can reset the machine. */
 #include "tests/unit/dev_host.h"
+#include "kernel/lib/errno.h"
 #include "vm/dev/x86_64/pciconf.h"
 #include "vm/dev/x86_64/reset.h"
 
@@ -71,6 +72,36 @@ static void the_bridge_cannot_be_written(void **state)
         dev_out(0xCFC, 4, 0xFFFFFFFF);
         assert_int_equal(config(0x80000000 | reg, 0, 4), before);
     }
+}
+
+static void functions_that_were_added(void **state)
+{
+    static const struct pci_register more[] = {
+        {PCI_FUNCTION(2, 1), 0x00, 0x00011234, 0}, {PCI_FUNCTION(2, 1), 0x40, 0xA0B0C0D0, 0x00FF0F00},
+    };
+    static const struct pci_register many[PCICONF_REGISTERS_MAX];
+
+    (void)state;
+    assert_int_equal(pciconf_add(&pci, more, 2), 0);
+    assert_int_equal(config(0x80001100, 0, 4), 0x00011234);
+    assert_int_equal(config(0x8000113C, 0, 4), 0);
+    assert_int_equal(config(0x80001140, 0, 4), 0xA0B0C0D0);
+    dev_out(0xCFC, 4, 0xFFFFFFFF);
+    assert_int_equal(config(0x80001140, 0, 4), 0xA0FFCFD0);
+    dev_out(0xCFE, 1, 0x12);
+    assert_int_equal(config(0x80001140, 0, 4), 0xA012CFD0);
+    dev_out(0xCFD, 2, 0x3400); /* bits of both bytes, of which one can change */
+    assert_int_equal(config(0x80001140, 0, 4), 0xA034C0D0);
+    assert_int_equal(config(0x80001140, 1, 2), 0x34C0);
+    assert_int_equal(pciconf_read(&pci, PCI_FUNCTION(2, 1), 0x40), 0xA034C0D0);
+    assert_int_equal(pciconf_read(&pci, PCI_FUNCTION(2, 1), 0x44), 0);
+    assert_int_equal(pciconf_read(&pci, PCI_FUNCTION(2, 0), 0x40), 0xFFFFFFFF);
+    dev_out(0xCF8, 4, 0x00001140); /* not enabled */
+    dev_out(0xCFC, 4, 0);
+    assert_int_equal(config(0x80001140, 0, 4), 0xA034C0D0);
+    assert_int_equal(config(0x80001000, 0, 4), 0xFFFFFFFF);
+    assert_int_equal(config(0x80000000, 0, 4), 0x12378086);
+    assert_int_equal(pciconf_add(&pci, many, PCICONF_REGISTERS_MAX), -E_NOMEM);
 }
 
 static void each_reset_path_resets_once(void **state)
@@ -196,6 +227,7 @@ int main(void)
         cmocka_unit_test_setup(address_register_keeps_what_is_defined, setup),
         cmocka_unit_test_setup(only_the_host_bridge_is_there, setup),
         cmocka_unit_test_setup(the_bridge_cannot_be_written, setup),
+        cmocka_unit_test_setup(functions_that_were_added, setup),
         cmocka_unit_test_setup(each_reset_path_resets_once, setup),
         cmocka_unit_test_setup(harmless_values_do_not_reset, setup),
         cmocka_unit_test_setup(keyboard_controller_answers, setup),

@@ -10,6 +10,7 @@
 #include "vm/dev/scratch.h"
 #include "vm/dev/x86_64/acpipm.h"
 #include "vm/dev/x86_64/pciconf.h"
+#include "vm/dev/x86_64/piix4.h"
 #include "vm/dev/x86_64/pit.h"
 #include "vm/dev/x86_64/reset.h"
 #include "vm/dev/x86_64/rtc.h"
@@ -30,6 +31,7 @@ struct pc {
     struct reset_ports reset;
     struct pciconf pci;
     struct acpipm pm;
+    struct piix4 piix4; /* of firmware's machines */
     struct scratch scratch;
 };
 
@@ -98,13 +100,20 @@ static int claim_vm_ports(struct vm *vm)
     return rc != 0 ? rc : bus_add(&vm->pio, &firmware_range);
 }
 
+/* Firmware looks for a chipset, and says where its power management is; others find both in tables. */
+static int attach_power_management(struct vm *vm, struct pc *pc)
+{
+    return vm_config_firmware(vm->config) ? piix4_attach(&pc->piix4, &pc->pci, &pc->pm, &vm->pio)
+                                          : acpipm_attach(&pc->pm, &vm->pio, ACPIPM_BASE);
+}
+
 static int claim_ports(struct vm *vm, struct pc *pc)
 {
     int results[] = {
         pc_irqchip_attach(&pc->irqchip, vm), vpit_attach(&pc->pit, &vm->pio),
         vrtc_attach(&pc->rtc, &vm->pio),     pc_uarts_attach(&pc->uarts, vm, &pc->irqchip),
         reset_ports_attach(&pc->reset, &vm->pio), pciconf_attach(&pc->pci, &vm->pio),
-        acpipm_attach(&pc->pm, &vm->pio),   claim_vm_ports(vm),
+        attach_power_management(vm, pc),    claim_vm_ports(vm),
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(results); i++) {

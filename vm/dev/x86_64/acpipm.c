@@ -84,12 +84,12 @@ void acpipm_init(struct acpipm *pm, const struct irqline *sci, void (*power_off)
     pm->ctx = ctx;
 }
 
-int acpipm_attach(struct acpipm *pm, struct bus *pio)
+int acpipm_attach(struct acpipm *pm, struct bus *pio, u64 base)
 {
     const struct bus_range ranges[] = {
-        {ACPIPM_BASE + ACPIPM_EVENT, 4, 2, event_access, pm},
-        {ACPIPM_BASE + ACPIPM_CONTROL, 2, 2, control_access, pm},
-        {ACPIPM_BASE + ACPIPM_TIMER, 4, 4, timer_access, pm},
+        {base + ACPIPM_EVENT, 4, 2, event_access, pm},
+        {base + ACPIPM_CONTROL, 2, 2, control_access, pm},
+        {base + ACPIPM_TIMER, 4, 4, timer_access, pm},
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(ranges); i++) {

@@ -5,7 +5,7 @@
 #include "vm/bus.h"
 #include "vm/irqline.h"
 
-#define ACPIPM_BASE 0x600U
+#define ACPIPM_BASE 0x600U /* where ACPI tables say that it is */
 #define ACPIPM_EVENT 0U    /* PM1a status and enable, 4 bytes */
 #define ACPIPM_CONTROL 4U  /* PM1a control, 2 bytes */
 #define ACPIPM_TIMER 8U    /* 32-bit timer */
@@ -26,5 +26,5 @@ void acpipm_init(struct acpipm *pm, const struct irqline *sci, void (*power_off)
 /* The user presses the power button: the guest sees status bit 8, and an SCI if it has enabled it. Any CPU. */
 void acpipm_press(struct acpipm *pm);
 
-/* Claim the ports from ACPIPM_BASE. 0 or bus_add()'s error. */
-MUST_CHECK int acpipm_attach(struct acpipm *pm, struct bus *pio);
+/* Claim the ports from base. 0 or bus_add()'s error. */
+MUST_CHECK int acpipm_attach(struct acpipm *pm, struct bus *pio, u64 base);

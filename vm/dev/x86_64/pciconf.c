@@ -1,4 +1,5 @@
 #include "vm/dev/x86_64/pciconf.h"
+#include "kernel/lib/errno.h"
 #include "kernel/lib/string.h"
 
 #define CONFIG_ADDRESS 0xCF8U
@@ -12,10 +13,11 @@
 
 /* The host bridge's header (section 6.1 "Configuration Space Organization"): identity and class; no bars, no interrupt, and
  * nothing that a write changes. It is there because systems take a bus without any bridge for none at all. */
-enum { HEADER_ID = 0, HEADER_CLASS = 2, HEADER_DWORDS };
-static const u32 bridge[HEADER_DWORDS] = {
-    [HEADER_ID] = 0x12378086U,    /* device and vendor: Intel 440FX, of which virtual PCs' bridges are descendants */
-    [HEADER_CLASS] = 0x06000002U, /* bridge, host bridge; revision 2 */
+#define HEADER_ID 0x00U
+#define HEADER_CLASS 0x08U
+static const struct pci_register bridge[] = {
+    {PCI_FUNCTION(0, 0), HEADER_ID, 0x12378086U, 0},    /* device and vendor: Intel 440FX, the parent of virtual PCs' bridges */
+    {PCI_FUNCTION(0, 0), HEADER_CLASS, 0x06000002U, 0}, /* bridge, host bridge; revision 2 */
 };
 
 /* Only a dword access reaches the address register; bytes pass it by, so that CF9h stays the reset control. */
@@ -40,26 +42,79 @@ static void address_access(void *device, u64 offset, u8 size, bool write, u64 *v
     spin_unlock(&pci->lock, flags);
 }
 
+/* The number of a register in the table; the table's length: there is none. Tells whether its function is there. */
+static u32 find(const struct pciconf *pci, u32 function, u32 at, bool *there)
+{
+    u32 i = 0;
+
+    for (*there = false; i < pci->count; i++) {
+        if (pci->registers[i].function == function) {
+            *there = true;
+            if (pci->registers[i].at == at) {
+                break;
+            }
+        }
+    }
+    return i;
+}
+
+u32 pciconf_read(const struct pciconf *pci, u16 function, u8 at)
+{
+    bool there;
+    u32 found = find(pci, function, at, &there);
+
+    if (found == pci->count) {
+        return there ? 0 : ~0U;
+    }
+    return READ_ONCE(pci->registers[found].value);
+}
+
+static void write_register(struct pciconf *pci, u32 number, u64 bits, u64 bytes)
+{
+    struct pci_register *reg = &pci->registers[number];
+    u32 mask = (u32)bytes & reg->writable;
+    u64 flags = spin_lock(&pci->lock);
+
+    WRITE_ONCE(reg->value, (reg->value & ~mask) | ((u32)bits & mask));
+    spin_unlock(&pci->lock, flags);
+}
+
 static void data_access(void *device, u64 offset, u8 size, bool write, u64 *value)
 {
     struct pciconf *pci = device;
     u32 address = READ_ONCE(pci->address);
-    size_t at = FIELD_GET(ADDRESS_REGISTER, address);
+    u16 function = (u16)FIELD_GET(ADDRESS_FUNCTION, address);
+    u8 at = (u8)(address & ADDRESS_REGISTER);
+    unsigned shift = (unsigned)offset * 8;
+    bool there;
 
-    (void)size;
-    if (write) {
-        return;
-    }
-    if ((address & ADDRESS_ENABLE) == 0 || (address & ADDRESS_FUNCTION) != 0) {
+    if ((address & ADDRESS_ENABLE) == 0) {
         *value = ~0ULL;
+    } else if (!write) {
+        *value = pciconf_read(pci, function, at) >> shift;
     } else {
-        *value = at < HEADER_DWORDS ? bridge[at] >> (offset * 8) : 0;
+        u32 number = find(pci, function, at, &there);
+        if (number != pci->count) {
+            write_register(pci, number, *value << shift, GENMASK(size * 8U - 1U, 0) << shift);
+        }
     }
+}
+
+int pciconf_add(struct pciconf *pci, const struct pci_register *registers, u32 count)
+{
+    if (count > PCICONF_REGISTERS_MAX - pci->count) {
+        return -E_NOMEM;
+    }
+    memcpy(&pci->registers[pci->count], registers, count * sizeof(*registers));
+    pci->count += count;
+    return 0;
 }
 
 void pciconf_init(struct pciconf *pci, bus_handler reset_control, void *reset_device)
 {
     memset(pci, 0, sizeof(*pci));
+    memcpy(pci->registers, bridge, sizeof(bridge));
+    pci->count = ARRAY_SIZE(bridge);
     pci->reset_control = reset_control;
     pci->reset_device = reset_device;
 }
