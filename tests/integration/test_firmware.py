@@ -1,5 +1,9 @@
 """The role firmware: a machine that starts at the reset vector with an image of its own."""
 
+import re
+
+import pytest
+
 TOP = """data-segments-zero cs-selector pe-clear edx-is-the-signature read-at-the-top top-is-read-only
 top-refuses-a-locked-write low-copy low-copy-is-ram top-is-another-memory code-in-the-low-copy far-jump-reloads-the-base
 option-rom-area-empty hole-reads-ones ltr-from-rom""".split()
@@ -37,3 +41,22 @@ def test_bochs_bios(machine, backend):
     m = machine(backend=backend, modules=[("/usr/share/bochs/BIOS-bochs-latest", "firmware vm=bios mem=32M")])
     m.wait_for(r"No bootable device", timeout=90)
     assert "Keyboard error" not in m.text
+
+
+@pytest.mark.backends("svm")
+def test_ovmf(machine, backend):
+    """Row 13: Debian's OVMF comes up to its shell on COM1, finds the chipset and the memory, and switches the VM off."""
+    m = machine(backend=backend, modules=[("/usr/share/ovmf/OVMF.fd", "firmware vm=uefi mem=128M")])
+    m.wait_for(r"in \d seconds to skip", timeout=180)
+    m.send("\r")
+    m.wait_for(r"Shell> ", timeout=60)
+    m.send("pci\r")
+    m.wait_for(r"Device 7113 Prog Interface 0\s*\n", timeout=60)
+    m.send("memmap\r")
+    m.wait_for(r"Total Memory: +127 MB \(133,824,512 Bytes\)\s*\n", timeout=60)  # but for the 384K below 1 MiB
+    m.send("reset -s\r")
+    assert m.finish() == 0
+    assert "BdsDxe: starting Boot0001 \"EFI Internal Shell\"" in m.text
+    assert re.findall(r"Vendor (\w+) Device (\w+) Prog", m.text) == [("8086", "1237"), ("8086", "7110"), ("8086", "7113")]
+    assert [(e["reason"], e["code"]) for e in m.events("uefi", "exit")] == [("poweroff", "0")]
+    assert "ev=msr-refused" not in m.text
