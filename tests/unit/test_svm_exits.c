@@ -1,10 +1,11 @@
-/* units: vcpu/x86_64/svm/exits.c vcpu/x86_64/svm/events.c vcpu/x86_64/svm/regs.c */
+/* units: vcpu/x86_64/svm/exits.c vcpu/x86_64/svm/events.c vcpu/x86_64/svm/apic.c vcpu/x86_64/svm/regs.c */
 /* What the VMCB says after an exit, as the shared code gets it, oddities of CPUs and emulators included; and registers to
  * the VMCB and back. */
 #include "tests/unit/host.h"
 #include "kernel/time.h"
 #include "kernel/timer.h"
 #include "kernel/x86_64/regs.h"
+#include "vcpu/x86_64/assist.h"
 #include "vcpu/x86_64/svm/core.h"
 #include <string.h>
 
@@ -252,6 +253,30 @@ static void assert_same_segment(const struct x86_seg *a, const struct x86_seg *b
     assert_int_equal(a->base, b->base);
 }
 
+/* Writes of CR8 exit while a request waits, for a lower priority or for a window; before the guest has CR8, all do, always. */
+static void test_cr8(void **state)
+{
+    const u32 both = VMCB_INTERCEPT_READ(8) | VMCB_INTERCEPT_WRITE(8), other = VMCB_INTERCEPT_READ(3);
+
+    (void)state;
+    vmcb.control.intercept_cr = both | other;
+    svm_event_window(&v, VCPU_WINDOW_IRQ);
+    assert_int_equal(vmcb.control.intercept_cr, both | other);
+    svm_event_window(&v, 0);
+    assert_int_equal(vmcb.control.intercept_cr, both | other);
+    svm_assist.set_threshold(&v, 0);
+    assert_int_equal(vmcb.control.intercept_cr, other);
+    svm_event_window(&v, VCPU_WINDOW_IRQ);
+    assert_int_equal(vmcb.control.intercept_cr, VMCB_INTERCEPT_WRITE(8) | other);
+    svm_assist.set_threshold(&v, 4);
+    svm_event_window(&v, 0);
+    assert_int_equal(vmcb.control.intercept_cr, VMCB_INTERCEPT_WRITE(8) | other);
+    vmcb.control.clean = VMCB_CLEAN_I;
+    svm_assist.set_threshold(&v, 0);
+    assert_int_equal(vmcb.control.intercept_cr, other);
+    assert_int_equal(vmcb.control.clean, 0); /* the CPU is told */
+}
+
 static void test_registers_go_and_come_back(void **state)
 {
     struct vcpu_arch *a = &v.arch;
@@ -324,6 +349,7 @@ int main(void)
         cmocka_unit_test_setup(test_injection, setup),
         cmocka_unit_test_setup(test_nmi_blocking_ends_with_iret, setup),
         cmocka_unit_test_setup(test_window, setup),
+        cmocka_unit_test_setup(test_cr8, setup),
         cmocka_unit_test_setup(test_registers_go_and_come_back, setup),
         cmocka_unit_test_setup(test_cpl_and_ss_agree, setup),
     };
