@@ -13,13 +13,12 @@ enum { ID = 0x00, COMMAND = 0x04, CLASS = 0x08, HEADER = 0x0C, INTERRUPT = 0x3C,
 #define HEADER_MULTIFUNCTION BIT32(23)
 #define INTERRUPT_LINE 0x000000FFU
 #define INTERRUPT_PIN_A 0x00000100U
-#define PMBA_BASE BIT32_MASK(15, 6)
+#define PMBA_BASE ((u32)GENMASK(15, 6))
 #define PMBA_IS_IO BIT32(0) /* hard-wired */
 #define DEVACTB_APMC_EN BIT32(25) /* a write of port B2h is an SMI */
 #define PIRQRC_OFF 0x80808080U
 #define PIRQRC_WRITABLE 0x8F8F8F8FU
 #define PMREGMISC_PMIOSE BIT32(0) /* the base counts */
-#define BIT32_MASK(high, low) ((u32)GENMASK(high, low))
 
 static const struct pci_register registers[] = {
     {ISA, ID, 0x71108086U, 0},
