@@ -22,11 +22,11 @@ static struct spinlock input_lock = SPINLOCK_INIT;
 
 /* --- output of ports ---------------------------------------------------------------------------------------------------- */
 
-/* Everything that a port in the background has collected, as one line. */
+/* Everything that a port in the background has collected, as one line. With its name, be it the only VM: the monitor speaks. */
 static void say_line(struct console_port *port)
 {
     console_interject_begin();
-    console_prefix(console_say, port);
+    console_name(console_say, port);
     console_say(port->line.text, port->line.len);
     console_say("\r\n", 2);
     console_interject_end();

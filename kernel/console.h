@@ -52,7 +52,8 @@ struct console_port {
     struct console_port *next;
 };
 
-/* Call before any port is opened: how many VMs there will be, so that prefixing is decided once. */
+/* Call before any port is opened: will there be several, so that each line carries its port's name? Of a lone one those do that it
+ * prints in the background. */
 void console_set_prefix(bool prefix);
 /* The escape key, a control character 1..31, or 0: none, all input is the guests'; default 0x1D (Ctrl-]). */
 void console_set_escape(u8 key);

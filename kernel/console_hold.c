@@ -27,13 +27,19 @@ void console_emit_newline(void)
     console_emit("\r\n", 2);
 }
 
-/* "[name] " to console_emit() or console_say(). */
-void console_prefix(console_show show, const struct console_port *port)
+void console_name(console_show show, const struct console_port *port)
 {
-    if (prefixed && !port->bare) {
+    if (!port->bare) {
         show("[", 1);
         show(port->name, strnlen(port->name, sizeof(port->name)));
         show("] ", 2);
+    }
+}
+
+void console_prefix(console_show show, const struct console_port *port)
+{
+    if (prefixed) {
+        console_name(show, port);
     }
 }
 

@@ -30,7 +30,9 @@ void console_split_lines(const char *text, size_t len, void (*out)(void *ctx, co
 struct console_port;
 void console_emit_newline(void);
 bool console_prefixed(void);
-/* "[name] " by show, when there are several VMs. */
+/* "[name] " by show, which is console_emit() or console_say(): for a line from the background; for the focus', when there are
+ * several VMs. */
+void console_name(console_show show, const struct console_port *port);
 void console_prefix(console_show show, const struct console_port *port);
 
 /* The focus begins a line on the wire, unless it is in one; it has printed; its line has ended, and others' follow. */

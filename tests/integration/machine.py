@@ -33,6 +33,12 @@ class Timeout(AssertionError):
     """The machine did not show what was waited for."""
 
 
+def whole_lines(text, vm):
+    """What follows "[vm] " in the lines of text; of a line and one right behind it that begins with it, the second."""
+    shown = re.findall(rf"^\[{re.escape(vm)}\] (.*)$", text, re.MULTILINE)
+    return [line for line, after in zip(shown, shown[1:] + [""]) if not line or not after.startswith(line)]
+
+
 class Machine:
     """One boot of Mote. Use as a context manager, or start() and close()."""
 
@@ -196,10 +202,13 @@ class Machine:
         """Do guest lines carry "[name] "? With one VM they do not."""
         return sum(args.startswith("kernel") or not args for _, args in self.modules) > 1
 
+    def said(self, vm):
+        """The VM's lines. One that rested in the middle while another waited is shown again whole: that one counts."""
+        return whole_lines(self.text, vm)
+
     def counts(self, vm):
-        """The numbers of the lines "count N" of the payload counter. A line that rested in the middle while another
-        one waited is shown again whole, so a number may stand twice."""
-        return list(dict.fromkeys(int(n) for n in re.findall(rf"^\[{vm}\] count (\d+)$", self.text, re.MULTILINE)))
+        """The numbers of the lines "count N" of the payload counter."""
+        return [int(line.removeprefix("count ")) for line in self.said(vm) if re.fullmatch(r"count \d+", line)]
 
     def wait_for(self, pattern, timeout=60, start=0):
         """Wait until pattern (a regular expression) shows; returns the match. timeout in seconds on the fastest backend."""

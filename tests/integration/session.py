@@ -5,7 +5,7 @@ import os
 import re
 import time
 
-from machine import SLOWNESS
+from machine import SLOWNESS, whole_lines
 
 ESCAPE = "\x1d"
 PROMPT = "mote> "
@@ -29,13 +29,9 @@ class Session:
 
     def __init__(self, machine):
         self.m = machine
-        self.rested = None
 
     def enter(self):
         start = len(self.m.text)
-        last = next(filter(None, reversed(self.m.text[:start].split("\n"))), "")
-        if not last.startswith((PROMPT, "MOTE: ", "[")):
-            self.rested = last  # a lone VM's line carries no name, and shows again if its end has not come yet
         self.m.send(ESCAPE + "m")
         self.m.wait_for(r"^mote> ", start=start)
         return self
@@ -48,7 +44,7 @@ class Session:
         for at, line in enumerate(shown):
             if not line:
                 continue
-            if line == self.rested or line.startswith("MOTE: ") or re.match(r"\[[\w-]+\] ", line):
+            if line.startswith("MOTE: ") or re.match(r"\[[\w:-]+\] ", line):
                 cut = True
                 continue
             if cut and lines and line.startswith(lines[-1]):
@@ -111,10 +107,8 @@ class Session:
 
 
 def beats(text, vm):
-    """The numbers that the VM printed. A line that rested in the middle, be it in its number, is shown again whole: of a number
-    and one that begins with it, the second counts."""
-    numbers = re.findall(rf"^\[{vm}\] beat (\d+)$", text, re.MULTILINE)
-    return [int(n) for n, after in zip(numbers, numbers[1:] + [""]) if not after.startswith(n)]
+    """The numbers that the VM printed."""
+    return [int(line.removeprefix("beat ")) for line in whole_lines(text, vm) if re.fullmatch(r"beat \d+", line)]
 
 
 def wait_beats(m, vm, count):

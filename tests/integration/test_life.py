@@ -2,6 +2,7 @@
 
 import pytest
 
+from machine import whole_lines
 from session import Session, beats, wait_beats
 
 CYCLES = 200
@@ -64,13 +65,6 @@ def test_1000_lives_beside_two_neighbours(machine, guest, backend):
     assert "memory=dirty" not in m.text and "starts=2" not in m.text
 
 
-def lines_of(text, vm):
-    """The VM's lines as it wrote them: one that rested in the middle while another's came is shown again whole."""
-    mark = f"[{vm}] " if vm else ""
-    lines = [line.removeprefix(mark) for line in text.split("\n")[:-1] if line.startswith(mark)]
-    return [line for line, after in zip(lines, [*lines[1:], None]) if after is None or not after.startswith(line)]
-
-
 @pytest.mark.backends("svm", "bochs-vmx")
 def test_neighbour_of_the_dying_prints_what_it_prints_alone(machine, guest, backend):
     """Killing, crashing and restarting one VM 100 times leaves its neighbour's output byte-identical to a run alone."""
@@ -85,7 +79,7 @@ def test_neighbour_of_the_dying_prints_what_it_prints_alone(machine, guest, back
         s.paste(["restart a"] * 10 + ["kill a", "start a"] * 10)
     m.wait_for(rf"^MOTE: vm=c ev=gave-up restarts={times - 1} ", timeout=120)
     end = wait_beats(m, "b", 2)
-    beside = lines_of(m.text[:end], "b")
+    beside = whole_lines(m.text[:end], "b")
     assert len(m.events("c", "crash")) == times and len(m.events("a", "start")) == 2 * times + 1
     m.close()
 

@@ -11,10 +11,6 @@ MULTIBOOT = ["mb1_elf32", "mb1_flags0", "mb1_elf64", "mb1_aout", "mb1_aout_elf32
 CMDLINE = "console=com1 on-idle=exit:vm"
 
 
-def lines_of(m, vm):
-    return [line[len(vm) + 3:] for line in m.lines if line.startswith(f"[{vm}] ")]
-
-
 def kernels():
     modules = []
     for name in MULTIBOOT:
@@ -32,7 +28,7 @@ def test_every_format(machine, backend):
     m = machine(backend=backend, cmdline=CMDLINE, modules=kernels())
     assert m.finish(timeout=120) == 0
     for vm in MULTIBOOT + ["plain_elf32", "bz32", "bz64"]:
-        lines = lines_of(m, vm)
+        lines = m.said(vm)
         failed = [line for line in lines if line.startswith("CHECK") and " FAIL" in line]
         assert not failed, f"{vm}: {failed}"
         assert any(line.startswith("DONE pass=") and line.endswith(" fail=0") for line in lines), f"{vm}: {lines[-5:]}"
@@ -42,7 +38,7 @@ def test_every_format(machine, backend):
             assert any(line.endswith("cmdline=one \"two  three\"" + (" modules=2 mem=8" if vm[0] == "m" else ""))
                        for line in lines), vm
     assert any(line == "mb2: rsdp tag=15 size=44" or line == "mb2: rsdp tag=14 size=28"
-               for line in lines_of(m, "mb2_elf32"))
+               for line in m.said("mb2_elf32"))
 
 
 def broken(workdir):
@@ -83,4 +79,4 @@ def test_refused_images_cost_only_themselves(machine, backend, tmp_path):
         found = [line for line in m.lines if line.startswith(f"MOTE: vm={vm} ") and text in line]
         assert len(found) == 1, f"{vm}: {[line for line in m.lines if f'vm={vm} ' in line]}"
         assert not m.events(vm, "start")
-    assert any(line.startswith("DONE pass=") and line.endswith(" fail=0") for line in lines_of(m, "good"))
+    assert any(line.startswith("DONE pass=") and line.endswith(" fail=0") for line in m.said("good"))

@@ -5,8 +5,6 @@ import subprocess
 
 import pytest
 
-from test_life import lines_of
-
 
 def fat_disk(path, files):
     """A disk of 4 MiB with a FAT file system on it, and the files."""
@@ -30,5 +28,5 @@ def test_same_guest_from_everywhere(machine, guest, backend, tmp_path):
                 "extra": ["-boot", "d", "-drive", f"if=none,id=files,format=raw,file={disk}", "-device", "ide-hd,drive=files,bus=ide.1"]}
     m = machine(backend=backend, modules=modules, cmdline="console=com1 on-idle=exit:vm", **more)
     assert m.finish(timeout=120) == 0
-    said = {vm: lines_of(m.text, vm) for vm in ["cd", "gz"] + ["disk"] * bool(more)}
+    said = {vm: m.said(vm) for vm in ["cd", "gz"] + ["disk"] * bool(more)}
     assert said["cd"][0] == "hello from long mode" and all(lines == said["cd"] for lines in said.values()), said

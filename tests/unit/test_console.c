@@ -177,6 +177,23 @@ static void one_guest_passes_untouched(void **state)
     expect("\x1b[2J$ \tx\r\n\xff\n\n\b\x07\r%\r%");
 }
 
+static void one_guest_behind_the_monitor_has_a_name(void **state)
+{
+    static struct console_port monitor = {.name = "monitor", .bare = true};
+
+    (void)state;
+    put(&a, "$ ");
+    expect("$ ");
+    console_set_focus(&monitor);
+    console_put(&monitor, '>');
+    put(&a, "x\ny");
+    expect("\r\n>");
+    rest(50);
+    expect("\r\n[a] $ x\r\n>");
+    console_set_focus(&a);
+    expect("\r\ny");
+}
+
 static void a_line_is_not_torn(void **state)
 {
     (void)state;
@@ -479,6 +496,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(one_guest_passes_untouched, start, end),
+        cmocka_unit_test_setup_teardown(one_guest_behind_the_monitor_has_a_name, start, end),
         cmocka_unit_test_setup_teardown(a_line_is_not_torn, start, end),
         cmocka_unit_test_setup_teardown(a_line_that_rests_is_shown_again, start, end),
         cmocka_unit_test_setup_teardown(focus_shows_at_once_others_by_lines, start_two, end),
