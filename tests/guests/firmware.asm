@@ -45,6 +45,15 @@ start:
     mov cr0, eax
     mov cx, 8
     mov ds, cx
+    mov cx, 32
+    mov fs, cx
+    jmp 24:.far
+.far:
+    push word 24
+    push word .returned
+    retf
+.returned:
+    mov bp, cs ; the accessed bits found no memory
     mov cx, 16
     ltr cx
     ltr cx ; the busy bit found no memory: it is available still
@@ -53,6 +62,11 @@ start:
     mov cr0, eax ; back in real mode, DS reaches 4 GiB
     cmp di, 16
     CHECK "ltr-from-rom"
+    cmp bp, 24
+    CHECK "code-segment-from-rom"
+    mov eax, [fs:dword TOP + pattern]
+    cmp eax, [cs:pattern]
+    CHECK "data-segment-from-rom"
     mov eax, [dword TOP + pattern]
     cmp eax, [cs:pattern]
     CHECK "read-at-the-top"
@@ -125,8 +139,9 @@ align 4
 pattern: dd 0x600DF00D
 align 8
 gdt: dq 0, 0x00CF93000000FFFF, 0x0000890000000067 ; data, 4 GiB; a TSS
+    dq 0xFF009AFF0000FFFF, 0x00CF92000000FFFF ; this segment; data, 4 GiB: neither is accessed
 gdt_pointer:
-    dw 23
+    dw 39
     dd TOP + gdt
 
     times 0xFFF0 - ($ - $$) db 0xCC

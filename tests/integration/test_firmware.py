@@ -6,7 +6,7 @@ import pytest
 
 TOP = """data-segments-zero cs-selector pe-clear edx-is-the-signature read-at-the-top top-is-read-only
 top-refuses-a-locked-write low-copy low-copy-is-ram top-is-another-memory code-in-the-low-copy far-jump-reloads-the-base
-option-rom-area-empty hole-reads-ones ltr-from-rom""".split()
+option-rom-area-empty hole-reads-ones ltr-from-rom code-segment-from-rom data-segment-from-rom""".split()
 
 
 def test_reset_vector(machine, guest, backend):

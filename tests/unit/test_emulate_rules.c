@@ -1,4 +1,4 @@
-/* units: vcpu/x86_64/emulate.c vcpu/x86_64/emulate_short.c vcpu/x86_64/emulate_mem.c vcpu/x86_64/emulate_operand.c vcpu/x86_64/emulate_ops.c vcpu/x86_64/emulate_stack.c vcpu/x86_64/emulate_string.c vcpu/x86_64/emulate_system.c vcpu/x86_64/emulate_table.c vcpu/x86_64/emulate_alu.c vcpu/x86_64/decode.c vcpu/x86_64/decode_tables.c vcpu/x86_64/decode_cr.c vcpu/x86_64/linear.c vcpu/x86_64/task_memory.c vcpu/x86_64/walk.c tests/unit/emu_guest.c */
+/* units: vcpu/x86_64/emulate.c vcpu/x86_64/emulate_short.c vcpu/x86_64/emulate_mem.c vcpu/x86_64/emulate_operand.c vcpu/x86_64/emulate_ops.c vcpu/x86_64/emulate_stack.c vcpu/x86_64/emulate_string.c vcpu/x86_64/emulate_system.c vcpu/x86_64/emulate_far.c vcpu/x86_64/emulate_table.c vcpu/x86_64/emulate_alu.c vcpu/x86_64/decode.c vcpu/x86_64/decode_tables.c vcpu/x86_64/decode_cr.c vcpu/x86_64/linear.c vcpu/x86_64/task_memory.c vcpu/x86_64/task_segments.c vcpu/x86_64/walk.c tests/unit/emu_guest.c */
 /* The emulator's rules that the native comparison cannot show: segmentation, faults and restart, LOCK, port strings, stack
  * and branches, bounded work, what is refused; and the decoding of control register accesses. */
 #include "tests/unit/host.h"
@@ -190,7 +190,7 @@ static void what_is_no_memory_form(void **state)
 static void unknown_instructions_are_refused(void **state)
 {
     static const char cases[][6] = {"\x0F\x28\x03", "\xC5\xF8\x28\x03", "\xD9\x03", "\x0F\x01\x13", "\x0F\xC7\x33",
-                                        "\xF2\x0F\x38\xF0\x03", "\x8E\x03"};
+                                        "\xF2\x0F\x38\xF0\x03", "\x8C\x03"};
 
     (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {

@@ -97,14 +97,20 @@ void emu_reg_write(struct x86_emu *e, u8 reg, u8 size, u64 value);
 MUST_CHECK int emu_operand_open(struct x86_emu *e, struct emu_operand *o, u8 where, u32 access);
 void emu_operand_load(struct x86_emu *e, struct emu_operand *o);
 void emu_operand_store(struct x86_emu *e, struct emu_operand *o);
+/* RSP, cut to the stack's width; and set, so far as that reaches: SDM Vol. 1 6.2.3. (emulate_stack.c) */
+u64 emu_stack_pointer(const struct x86_emu *e);
+void emu_set_stack_pointer(struct x86_emu *e, u64 value);
+/* Queue vector with the selector as error code; returns -E_GUEST. (emulate_system.c) */
+int emu_selector_fault(struct x86_emu *e, u8 vector, u16 selector);
 /* The 16-bit r/m operand of in, which is the instruction at the PC (LMSW). */
 MUST_CHECK int x86_emu_read_rm16(struct vcpu *v, const struct x86_insn *in, u64 *value);
 
-/* --- execution: emulate_ops.c, emulate_stack.c, emulate_string.c, emulate_system.c ------------------------------------ */
+/* --- execution: emulate_ops.c, emulate_stack.c, emulate_string.c, emulate_system.c, emulate_far.c --------------------- */
 emu_run emu_alu, emu_mov, emu_movsx, emu_movbe_run, emu_test, emu_not, emu_neg, emu_incdec, emu_shift, emu_bit, emu_xchg,
     emu_xadd, emu_cmpxchg, emu_cmpxchg_pair, emu_setcc, emu_cmovcc, emu_smsw, emu_nothing;
 emu_run emu_push, emu_pop, emu_pop_rm, emu_call, emu_jmp;
 emu_run emu_string;
 emu_run emu_ltr;
+emu_run emu_ret_far, emu_jmp_far, emu_jmp_far_memory, emu_mov_sreg;
 /* enum for emu_op.arg of emu_string */
 enum emu_string_kind { EMU_MOVS, EMU_CMPS, EMU_STOS, EMU_LODS, EMU_SCAS, EMU_INS, EMU_OUTS };

@@ -15,7 +15,12 @@ static u8 stack_width(const struct x86_emu *e)
     return (e->a->seg[X86_SS].attr & SEG_DB) != 0 ? 4 : 2;
 }
 
-static void set_stack_pointer(struct x86_emu *e, u64 value)
+u64 emu_stack_pointer(const struct x86_emu *e)
+{
+    return e->a->gpr[X86_RSP] & x86_size_mask(stack_width(e));
+}
+
+void emu_set_stack_pointer(struct x86_emu *e, u64 value)
 {
     u64 mask = x86_size_mask(stack_width(e));
 
@@ -32,7 +37,7 @@ static int push(struct x86_emu *e, u64 value, u8 size)
         return rc;
     }
     emu_span_write(e, &span, &value);
-    set_stack_pointer(e, top);
+    emu_set_stack_pointer(e, top);
     return 0;
 }
 
@@ -45,7 +50,7 @@ int emu_push(struct x86_emu *e)
 int emu_pop(struct x86_emu *e)
 {
     struct emu_span span;
-    u64 top = e->a->gpr[X86_RSP] & x86_size_mask(stack_width(e));
+    u64 top = emu_stack_pointer(e);
     int rc = emu_open(e, X86_SS, top, e->dst.size, 0, &span);
 
     if (rc != 0) {
@@ -53,7 +58,7 @@ int emu_pop(struct x86_emu *e)
     }
     e->dst.value = 0;
     emu_span_read(e, &span, &e->dst.value);
-    set_stack_pointer(e, top + e->dst.size);
+    emu_set_stack_pointer(e, top + e->dst.size);
     return 0;
 }
 

@@ -7,7 +7,7 @@
 #define DESC_BYTES_LONG 16U /* in IA-32e mode: figure 8-4 */
 #define DESC_HIGH_TYPE GENMASK(44, 40) /* of the second half: must be zero */
 
-static int selector_fault(struct x86_emu *e, u8 vector, u16 selector)
+int emu_selector_fault(struct x86_emu *e, u8 vector, u16 selector)
 {
     x86_raise(e->v, vector, true, selector & ~SELECTOR_RPL);
     return -E_GUEST;
@@ -30,12 +30,12 @@ static int read_tss(struct x86_emu *e, u16 selector, u64 at, struct x86_seg *tss
     u32 type = tss->attr & (SEG_S | (u32)SEG_TYPE);
     bool available = type == TSS_TYPE_32 || (type == TSS_TYPE_16 && !wide);
     if (!available || (raw[1] & DESC_HIGH_TYPE) != 0) {
-        return selector_fault(e, VECTOR_GP, selector);
+        return emu_selector_fault(e, VECTOR_GP, selector);
     }
     if ((tss->attr & SEG_P) == 0) {
-        return selector_fault(e, VECTOR_NP, selector);
+        return emu_selector_fault(e, VECTOR_NP, selector);
     }
-    return wide && !emu_canonical(e, tss->base) ? selector_fault(e, VECTOR_GP, selector) : 0;
+    return wide && !emu_canonical(e, tss->base) ? emu_selector_fault(e, VECTOR_GP, selector) : 0;
 }
 
 int emu_ltr(struct x86_emu *e)
@@ -54,7 +54,7 @@ int emu_ltr(struct x86_emu *e)
         return emu_gp(e);
     }
     if ((selector & SELECTOR_TI) != 0 || (selector & SELECTOR_INDEX) + size - 1 > gdtr->limit) {
-        return selector_fault(e, VECTOR_GP, selector);
+        return emu_selector_fault(e, VECTOR_GP, selector);
     }
     int rc = read_tss(e, selector, at, &tss);
     if (rc == 0) {

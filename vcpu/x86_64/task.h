@@ -1,4 +1,4 @@
-/* Private to task*.c, and to emulate_system.c for descriptors: a hardware task switch in progress. Functions return 0,
+/* Private to task*.c, and to emulate_{system,far}.c for descriptors: a hardware task switch in progress. Functions return 0,
  * -E_GUEST (an exception is queued) or -E_NOSYS (a table lies outside RAM: the VM must be stopped). */
 #pragma once
 #include "vcpu/x86_64/x86.h"
@@ -73,5 +73,7 @@ MUST_CHECK int task_state_write(struct vcpu *v, const struct x86_seg *tr, const 
 u32 task_tss_limit(bool wide);
 
 /* --- task_segments.c ---------------------------------------------------------------------------------------------------- */
+/* May segment register index (X86_ES..X86_GS) hold s at privilege level cpl? Presence aside. */
+bool task_segment_ok(u32 index, const struct x86_seg *s, u8 cpl);
 /* Load LDTR and the six segments of t->task with the checks of SDM table 8-1. Faults belong to the new task. */
 MUST_CHECK int task_load_segments(struct task_switch *t);

@@ -72,7 +72,7 @@ static bool data_ok(const struct x86_seg *s, u8 cpl)
     return (code && (s->attr & SEG_CONFORMING) != 0) || dpl_of(s) >= MAX(rpl, cpl);
 }
 
-static bool segment_ok(u32 index, const struct x86_seg *s, u8 cpl)
+bool task_segment_ok(u32 index, const struct x86_seg *s, u8 cpl)
 {
     if ((s->attr & SEG_S) == 0) {
         return false;
@@ -110,7 +110,7 @@ static int load_segment(struct task_switch *t, u32 index, u8 cpl)
         return rc;
     }
     struct x86_seg s = task_segment(selector, raw);
-    if (!segment_ok(index, &s, cpl)) {
+    if (!task_segment_ok(index, &s, cpl)) {
         return task_fault(t, VECTOR_TS, selector);
     }
     if ((s.attr & SEG_P) == 0) {
