@@ -304,7 +304,7 @@ static void test_registers_go_and_come_back(void **state)
     assert_int_equal(vmcb.save.cpl, 3);
     assert_int_equal(vmcb.save.efer, EFER_LME | EFER_LMA | EFER_SCE | EFER_SVME);
     memset(a->seg, 0xFF, sizeof(a->seg));
-    a->gdtr.base = a->cr3 = a->dr6 = a->lstar = a->efer = ~0ULL;
+    a->gdtr.base = a->cr3 = a->dr6 = a->lstar = ~0ULL;
     a->valid = X86_G_CORE;
     svm_regs_fetch(&v, X86_G_ALL);
     assert_int_equal(a->valid, X86_G_ALL);
@@ -317,6 +317,31 @@ static void test_registers_go_and_come_back(void **state)
     assert_int_equal(a->cr3, 0x5000);
     assert_int_equal(a->dr6, DR6_FIXED | DR6_BS);
     assert_int_equal(a->lstar, before.lstar);
+}
+
+/* Without paging the hardware does not see LME: QEMU's #VMEXIT would leave the host without paging. */
+static void test_lme_waits_for_paging(void **state)
+{
+    struct vcpu_arch *a = &v.arch;
+
+    (void)state;
+    a->cr0 = CR0_PE;
+    a->cr4 = 0;
+    a->efer = EFER_LME | EFER_NXE;
+    svm_regs_flush(&v, X86_G_CR);
+    assert_int_equal(vmcb.save.efer, EFER_NXE | EFER_SVME);
+    a->valid = X86_G_CORE;
+    svm_regs_fetch(&v, X86_G_CR);
+    assert_int_equal(a->efer, EFER_LME | EFER_NXE);
+    a->cr0 = CR0_PE | CR0_PG;
+    svm_regs_flush(&v, X86_G_CR);
+    assert_int_equal(vmcb.save.efer, EFER_LME | EFER_LMA | EFER_NXE | EFER_SVME);
+    a->efer = 0;
+    a->cr0 = 0;
+    svm_regs_flush(&v, X86_G_CR);
+    a->valid = X86_G_CORE;
+    svm_regs_fetch(&v, X86_G_CR);
+    assert_int_equal(a->efer, 0);
 }
 
 /* SS.DPL is the CPL going in; the CPL field is what comes out. */
@@ -351,6 +376,7 @@ int main(void)
         cmocka_unit_test_setup(test_window, setup),
         cmocka_unit_test_setup(test_cr8, setup),
         cmocka_unit_test_setup(test_registers_go_and_come_back, setup),
+        cmocka_unit_test_setup(test_lme_waits_for_paging, setup),
         cmocka_unit_test_setup(test_cpl_and_ss_agree, setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -82,6 +82,16 @@ static u64 with_lma(u64 efer, u64 cr0)
     return (efer & ~EFER_LMA) | (lma ? EFER_LMA : 0);
 }
 
+/* Without paging LME does nothing, and a guest that looks at it or sets PG exits: the hardware need not know. QEMU 7.2 leaves
+ * CR0 the guest's when one with LME but without PAE and paging exits (its #VMEXIT loads CR0 before CR4, and refuses PG then),
+ * and the host goes on without paging. */
+static u64 shown_efer(const struct vcpu_arch *arch)
+{
+    u64 hidden = (arch->cr0 & CR0_PG) != 0 ? 0 : EFER_LME;
+
+    return with_lma(arch->efer & ~hidden, arch->cr0) | EFER_SVME;
+}
+
 static void flush_cr(struct vcpu_arch *arch, struct vmcb_save *save)
 {
     if (save->cr2 != arch->cr2) {
@@ -91,18 +101,18 @@ static void flush_cr(struct vcpu_arch *arch, struct vmcb_save *save)
     save->cr0 = arch->cr0;
     save->cr3 = arch->cr3;
     save->cr4 = arch->cr4;
-    save->efer = with_lma(arch->efer, arch->cr0) | EFER_SVME;
+    save->efer = shown_efer(arch);
     save->g_pat = arch->pat;
 }
 
-/* PAT changes by intercepted instructions only: v->arch has it always. CR8 is the interrupt chip's. */
+/* PAT and LME change by intercepted instructions only: v->arch has them always. CR8 is the interrupt chip's. */
 static void fetch_cr(struct vcpu_arch *arch, struct vmcb_save *save)
 {
     arch->cr0 = save->cr0;
     arch->cr2 = save->cr2;
     arch->cr3 = save->cr3;
     arch->cr4 = save->cr4;
-    arch->efer = with_lma(save->efer, save->cr0) & ~EFER_SVME;
+    arch->efer = with_lma((save->efer & ~(EFER_LME | EFER_SVME)) | (arch->efer & EFER_LME), save->cr0);
 }
 
 static void flush_dr(struct vcpu_arch *arch, struct vmcb_save *save)
