@@ -28,15 +28,18 @@ static enum x86_help wanted_help(const struct vlapic *lapic)
 }
 
 /* In x2APIC mode nothing is at the page's address, but it stays mapped for CPUs that are not: it reads as ones then, and
- * writes are emulated, as nobody's or as those CPUs'. */
+ * writes are emulated, as nobody's or as those CPUs'. All VMs share it, so it is closed before a CPU enters in that mode: who finds
+ * it noted as closed may rely on it, and two that come at once both close it. */
 static void close_page(struct pc_irqchip *pc)
 {
-    if (!pc->page_mapped || __atomic_exchange_n(&pc->page_closed, true, __ATOMIC_SEQ_CST)) {
+    if (!pc->page_mapped || __atomic_load_n(&pc->page_closed, __ATOMIC_ACQUIRE)) {
         return;
     }
     if (pt_protect(&pc->vm->mem.stage2, LAPIC_BASE_DEFAULT, LAPIC_MMIO_SIZE, PT_READ) != 0) {
         vm_stop(pc->vm, VM_END_INTERNAL, 1, "the interrupt chip's page does not close");
+        return;
     }
+    __atomic_store_n(&pc->page_closed, true, __ATOMIC_RELEASE);
 }
 
 /* The chip's state may have changed: what was the hardware's to do may be no longer, and more may be deliverable. */
