@@ -6,8 +6,12 @@
 #define DB 1
 #define BP 3
 #define SOFT 0x80
+#define DR6_NONE 0xFFFF0FF0
+#define DR7_OFF 0x700
+#define DR7_WATCH 0x90702 /* G0, writes of 8 bytes */
 
 volatile u64 rounds, other_rounds, quit, debug_errors;
+volatile u64 watched, own_hits, own_watch; /* the guest's own watchpoint is on the first, while the last is set */
 volatile char text[32] = "before";
 
 /* Where the debugger stops. */
@@ -71,13 +75,26 @@ static void own_traps(const char *when)
     check(int3 == 3 && steps == 6 && soft == 1, when, "int3=%u steps=%u soft=%u", int3, steps, soft);
 }
 
-/* Debug registers with nothing enabled, and the one that changes: they are the guest's, whoever debugs it. */
+static void own_hit(u32 vector)
+{
+    (void)vector;
+    own_hits++;
+    WRITE_REG(dr6, DR6_NONE);
+}
+
+/* Debug registers, one of them a watchpoint and one that changes: they are the guest's, whoever debugs it. */
 static void debug_registers(u64 n)
 {
-    bool kept = READ_REG(dr0) == 0x1111 && READ_REG(dr1) == n && READ_REG(dr2) == 0x3333 && READ_REG(dr3) == 0x4444 &&
-                READ_REG(dr6) == 0xFFFF0FF0 && READ_REG(dr7) == 0x700;
+    static u64 control = DR7_OFF;
+    bool kept = READ_REG(dr0) == (u64)&watched && READ_REG(dr1) == n && READ_REG(dr2) == 0x3333 && READ_REG(dr3) == 0x4444 &&
+                READ_REG(dr6) == DR6_NONE && READ_REG(dr7) == control;
     debug_errors += !kept;
     WRITE_REG(dr1, n + 1);
+    if (control != (own_watch != 0 ? DR7_WATCH : DR7_OFF)) {
+        control ^= DR7_WATCH ^ DR7_OFF;
+        WRITE_REG(dr7, control);
+    }
+    watched = n;
 }
 
 void guest_main(void)
@@ -85,12 +102,13 @@ void guest_main(void)
     u64 n = 0;
 
     own_traps("traps-before");
-    WRITE_REG(dr0, 0x1111);
+    set_handler(DB, own_hit);
+    WRITE_REG(dr0, &watched);
     WRITE_REG(dr1, n);
     WRITE_REG(dr2, 0x3333);
     WRITE_REG(dr3, 0x4444);
-    WRITE_REG(dr6, 0xFFFF0FF0);
-    WRITE_REG(dr7, 0x700);
+    WRITE_REG(dr6, DR6_NONE);
+    WRITE_REG(dr7, DR7_OFF);
     check(start_cpu(1, other), "second-cpu", " ");
     print("debuggee runs\n");
     sti();

@@ -79,6 +79,23 @@ def watch(g):
     g.run("delete")
 
 
+def own_watchpoint(g):
+    """The guest has one on what it writes in each round: it does nothing while gdb has one, and is the guest's again after that."""
+    def hits_of_a_round(command):
+        g.run(command)
+        assert re.search(r"hit .*, tick ", g.run("continue", timeout=120))
+        before = g.value("own_hits"), g.value("watched")
+        assert re.search(r"hit .*, tick ", g.run("continue", timeout=120))
+        g.run("delete")
+        assert g.value("watched") == before[1] + 1
+        return g.value("own_hits") - before[0]
+
+    g.run("set var own_watch = 1")
+    assert hits_of_a_round("break tick") in (0, 1)  # in this round or in the next it takes effect
+    assert [hits_of_a_round(command) for command in ("break tick", "hbreak tick", "break tick", "hbreak tick")] == [1, 0, 1, 0]
+    g.run("set var own_watch = 0")
+
+
 def control_registers(g):
     """By the rules of the guest's own instructions: what they refuse is an error and changes nothing."""
     before = {name: g.value(f"(unsigned long){name}") for name in ("$cr0", "$cr3", "$cr4", "$efer")}
@@ -100,10 +117,23 @@ def die(g):
     g.line.wait(b"$T05", start, 120 * g.slowness)
 
 
+def let_go_without_gdb(m):
+    """A VM that waits for a gdb at its first instruction does not run until one comes, or the monitor resumes it."""
+    begin = len(m.text)
+    s = Session(m).enter()
+    assert s.run("start d") == ["ok"]
+    m.wait_for(r"^MOTE: vm=d ev=gdb port=com2 start=waits\n", start=begin, timeout=120)
+    assert s.state("d") == "held" and s.json("vms --json")[0]["exits"] == 0
+    m.send("resume d\r")
+    m.send(ESCAPE + "1")
+    m.wait_for(r"^(\[d\] )?debuggee runs\n", start=begin, timeout=120)
+
+
 def test_flat_guest(attach, guest, backend):
     """Two vCPUs as threads of a flat guest, with the symbols of its ELF: break, registers, memory, step, continue, interrupt,
     detach and a second gdb; the guest's own traps stay its own; its end is told."""
-    m, _, gdb = attach(backend, [(guest("debuggee"), f"kernel vm=d vcpus=2 gdb=com2,wait {FLAT}")], cpus=2)
+    m, _, gdb = attach(backend, [(guest("debuggee"), f"kernel vm=d vcpus=2 gdb=com2,wait {FLAT}")], cpus=2,
+                       cmdline="console=com1")
     m.wait_for(r"^MOTE: vm=d ev=gdb port=com2 start=waits\n", timeout=120)
     g = gdb(ELF)
     assert "0x0000000000100000" in g.connected, g.connected
@@ -133,6 +163,8 @@ def test_flat_guest(attach, guest, backend):
     control_registers(g)
     g.run("delete")
     watch(g)
+    if backend != "svm":  # QEMU hangs, now and then, while a guest of two CPUs has a watchpoint
+        own_watchpoint(g)
 
     while g.value("other_rounds") == before:  # it goes on, however short the while
         g.go()
@@ -163,6 +195,7 @@ def test_flat_guest(attach, guest, backend):
         "traps-before": True, "second-cpu": True, "debug-registers": True, "traps-after": True}
     assert re.search(r"^debuggee saw after\n", m.text, re.MULTILINE)
     assert m.events("d", "freed")[0]["leaked-frames"] == "0"
+    let_go_without_gdb(m)
 
 
 @pytest.mark.backends("svm", "bochs-vmx")
