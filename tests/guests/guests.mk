@@ -9,11 +9,17 @@ GUEST_KIT := $(BUILD)/guests/kit/start.o $(BUILD)/guests/kit/kit.o $(BUILD)/gues
 .PHONY: guests
 guests: $(GUEST_C) $(GUEST_ASM)
 
-$(BUILD)/guests/%.o: tests/guests/%.c $(wildcard tests/guests/kit/*.h) vm/abi.h
+$(BUILD)/guests/%.o: tests/guests/%.c $(wildcard tests/guests/kit/*.h tests/guests/hostile/*.h) vm/abi.h
 	@mkdir -p $(@D)
 	$(CC) $(GUEST_FLAGS) -c $< -o $@
 
 $(BUILD)/guests/flood_rude.o: tests/guests/flood.c
+
+$(BUILD)/guests/hostile.elf: $(BUILD)/guests/hostile/scene.o $(BUILD)/guests/hostile/stream.o $(BUILD)/guests/hostile/code.o
+
+$(BUILD)/guests/hostile/code.o: tests/guests/hostile/code.asm
+	@mkdir -p $(@D)
+	nasm -f elf64 $< -o $@
 
 $(BUILD)/guests/kit/start.o: tests/guests/kit/start.asm
 	@mkdir -p $(@D)
