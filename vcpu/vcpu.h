@@ -36,6 +36,9 @@ enum vcpu_state {
 struct vcpu_mem_ops {
     int (*ram_read)(void *ctx, gpa_t gpa, void *buf, size_t len);        /* 0 or -E_FAULT: not RAM */
     int (*ram_write)(void *ctx, gpa_t gpa, const void *buf, size_t len); /* 0 or -E_FAULT: not RAM, or read-only */
+    /* Put new in the place of old, 4 or 8 aligned bytes, in one step for all CPUs. 0; -E_BUSY: it is not old any more;
+     * -E_FAULT: not RAM, or read-only. */
+    int (*ram_replace)(void *ctx, gpa_t gpa, u64 old, u64 new, u8 size);
     /* [gpa, gpa+len) as host memory for as long as the VM exists, or NULL: not writable RAM, or not contiguous. The guest
      * changes it at any time. */
     void *(*ram_window)(void *ctx, gpa_t gpa, size_t len);

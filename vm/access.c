@@ -17,6 +17,27 @@ static int ram_write(void *ctx, gpa_t gpa, const void *buf, size_t len)
     return gmem_permits(&vm->mem, gpa, len, PT_WRITE) ? gmem_write(&vm->mem, gpa, buf, len) : -E_FAULT;
 }
 
+static bool replace_4(u32 *at, u32 old, u32 new)
+{
+    return __atomic_compare_exchange_n(at, &old, new, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
+}
+
+static bool replace_8(u64 *at, u64 old, u64 new)
+{
+    return __atomic_compare_exchange_n(at, &old, new, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
+}
+
+static int ram_replace(void *ctx, gpa_t gpa, u64 old, u64 new, u8 size)
+{
+    struct vm *vm = ctx;
+    void *at = gmem_permits(&vm->mem, gpa, size, PT_WRITE) ? gmem_window(&vm->mem, gpa, size) : NULL;
+
+    if (at == NULL) {
+        return -E_FAULT;
+    }
+    return (size == sizeof(u32) ? replace_4(at, (u32)old, (u32)new) : replace_8(at, old, new)) ? 0 : -E_BUSY;
+}
+
 static void *ram_window(void *ctx, gpa_t gpa, size_t len)
 {
     const struct vm *vm = ctx;
@@ -50,6 +71,7 @@ static void pio(void *ctx, u16 port, u8 size, bool write, u32 *value)
 const struct vcpu_mem_ops vm_mem_ops = {
     .ram_read = ram_read,
     .ram_write = ram_write,
+    .ram_replace = ram_replace,
     .ram_window = ram_window,
     .mmio = mmio,
     .pio = pio,

@@ -78,7 +78,27 @@ static void pio(void *ctx, u16 port, u8 size, bool write, u32 *value)
     record(guest.pio, &guest.pio_count, (struct guest_access){port, *value, size, write});
 }
 
-static const struct vcpu_mem_ops mem_ops = {.ram_read = ram_read, .ram_write = ram_write, .ram_window = ram_window, .mmio = mmio, .pio = pio};
+static int ram_replace(void *ctx, gpa_t gpa, u64 old, u64 new, u8 size)
+{
+    void *at = ram_window(ctx, gpa, size);
+    u64 now = 0;
+
+    if (guest.before_replace != NULL) {
+        guest.before_replace();
+    }
+    if (at == NULL) {
+        return -E_FAULT;
+    }
+    memcpy(&now, at, size);
+    if (now != old) {
+        return -E_BUSY;
+    }
+    memcpy(at, &new, size);
+    return 0;
+}
+
+static const struct vcpu_mem_ops mem_ops = {.ram_read = ram_read, .ram_write = ram_write, .ram_replace = ram_replace,
+                                            .ram_window = ram_window, .mmio = mmio, .pio = pio};
 
 const struct vcpu_caps *vcpu_backend_caps(void)
 {

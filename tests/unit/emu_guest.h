@@ -31,6 +31,7 @@ struct guest {
     u64 next_table;                /* where guest_map() takes its next table page */
     u8 phys_bits;                  /* shown by vcpu_backend_caps() */
     u64 dr6;                       /* bits of x86_dr6_add() */
+    void (*before_replace)(void);  /* what another CPU does right before ram_replace() */
 };
 
 extern struct guest guest;

@@ -231,6 +231,26 @@ static void accessed_and_dirty(void **state)
     assert_int_equal(read_entry(4, T(1), 0), 0x5000 | ALL | PTE_A | PTE_D);
 }
 
+/* Another CPU gives the page's entry a new value between the walk and its marks. */
+#define MOVED (0x7654321000ULL | ALL)
+static void move_page(void)
+{
+    guest.before_replace = NULL;
+    write_entry(8, T(3), 1, MOVED);
+}
+
+static void a_change_under_the_walk_is_not_undone(void **state)
+{
+    struct x86_walk_result out;
+
+    (void)state;
+    build_long(4);
+    guest.before_replace = move_page;
+    assert_int_equal(x86_walk(&guest.v, GVA(VA4), W, true, &out), 0);
+    assert_int_equal(read_entry(8, T(3), 1), MOVED | PTE_A | PTE_D);
+    assert_int_equal(out.gpa.v, 0x7654321000ULL);
+}
+
 static void table_outside_ram(void **state)
 {
     (void)state;
@@ -299,6 +319,7 @@ int main(void)
         cmocka_unit_test(rights_of_every_level),
         cmocka_unit_test(smep_and_smap),
         cmocka_unit_test(accessed_and_dirty),
+        cmocka_unit_test(a_change_under_the_walk_is_not_undone),
         cmocka_unit_test(table_outside_ram),
         cmocka_unit_test(linear_memory_crosses_pages),
         cmocka_unit_test(fetch_stops_where_memory_stops),

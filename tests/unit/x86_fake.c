@@ -143,7 +143,24 @@ static void *ram_window(void *ctx, gpa_t gpa, size_t len)
     return range_contains(0, sizeof(fake_ram), gpa.v, len) ? fake_ram + gpa.v : NULL;
 }
 
-static const struct vcpu_mem_ops mem = {.ram_read = ram_read, .ram_write = ram_write, .ram_window = ram_window};
+static int ram_replace(void *ctx, gpa_t gpa, u64 old, u64 new, u8 size)
+{
+    void *at = ram_window(ctx, gpa, size);
+    u64 now = 0;
+
+    if (at == NULL) {
+        return -E_FAULT;
+    }
+    memcpy(&now, at, size);
+    if (now != old) {
+        return -E_BUSY;
+    }
+    memcpy(at, &new, size);
+    return 0;
+}
+
+static const struct vcpu_mem_ops mem = {.ram_read = ram_read, .ram_write = ram_write, .ram_replace = ram_replace,
+                                        .ram_window = ram_window};
 
 void vcpu_request(struct vcpu *v, u32 requests)
 {

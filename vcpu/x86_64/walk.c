@@ -217,16 +217,12 @@ static bool mark_entries(struct walk *w)
     for (unsigned i = w->levels == 3 ? 1 : 0; i < w->met; i++) {
         bool dirties = i == w->met - 1 && (w->access & X86_ACCESS_WRITE) != 0;
         u64 marked = w->entry[i] | PTE_A | (dirties ? PTE_D : 0);
-        u64 now;
 
-        if (marked == w->entry[i]) {
-            continue;
-        }
-        if (read_entry(w, w->at[i], &now) != 0 || now != w->entry[i]) {
+        /* Tables in read-only memory keep their bits, as on hardware whose write is dropped. */
+        if (marked != w->entry[i] &&
+            config->mem->ram_replace(config->ctx, GPA(w->at[i]), w->entry[i], marked, w->entry_bytes) == -E_BUSY) {
             return false;
         }
-        /* Tables in read-only memory keep their bits, as on hardware whose write is dropped. */
-        (void)config->mem->ram_write(config->ctx, GPA(w->at[i]), &marked, w->entry_bytes);
     }
     return true;
 }
