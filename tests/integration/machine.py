@@ -33,6 +33,12 @@ class Timeout(AssertionError):
     """The machine did not show what was waited for."""
 
 
+def counted(backend, shift):
+    """For QEMU's CPUs, which are threads of a busy machine: each instruction takes 2^shift ns, so that time is exact and one CPU does
+    the same each time. It is so in Bochs."""
+    return ["-icount", f"shift={shift},sleep=off"] if backend.startswith("svm") else []
+
+
 def whole_lines(text, vm):
     """What follows "[vm] " in the lines of text; of a line and one right behind it that begins with it, the second."""
     shown = re.findall(rf"^\[{re.escape(vm)}\] (.*)$", text, re.MULTILINE)

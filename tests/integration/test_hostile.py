@@ -2,11 +2,10 @@
 
 import pytest
 
+from machine import counted
 from session import beats, consecutive, wait_beats
 
 SEEDS = {"svm": 32, "bochs-vmx": 12}
-# QEMU's time is the host's, unless instructions are counted: then each seed does the same each time, as in Bochs.
-COUNTED = ["-icount", "shift=6,sleep=off"]
 EXITS = 1000
 
 
@@ -18,7 +17,7 @@ def test_random_guests_harm_nobody_else(machine, guest, backend):
     m = machine(backend=backend, cpus=1, cmdline="console=com1 selftest=on",
                 modules=[(guest("beat"), f"kernel vm=n {flat}"),
                          (guest("hostile"), f"kernel vm=h {flat} vcpus=4 copies={SEEDS[backend]} watchdog=5s")],  # which notices one whose CPU 0 was lost
-                extra=COUNTED if backend == "svm" else [])
+                extra=counted(backend, 6))
     names = ["h", *(f"h-{i}" for i in range(2, SEEDS[backend] + 1))]
     for vm in names:
         m.wait_for(rf"^MOTE: vm={vm} ev=freed .*\n", timeout=300)

@@ -5,12 +5,11 @@ import re
 
 import pytest
 
+from machine import counted
 from test_monitor import Session
 
 FLAT = "type=flat mode=long load=0x100000"
 SELFTEST = "console=com1 on-idle=exit:vm selftest=on"
-# QEMU's CPUs are threads of a busy machine; counting instructions makes its time exact.
-COUNTED = ["-icount", "shift=4,sleep=off"]
 
 
 def numbers(m, vm, name):
@@ -23,7 +22,7 @@ def numbers(m, vm, name):
 def boot_shares(machine, guest, backend, cpus, shares):
     """Each guest of shares ({name: (percent, CPUs)}) spins for a second; what each says of it."""
     modules = [(guest("share"), f"kernel vm={vm} {FLAT} mem=4M pin={pin} share={share}%") for vm, (share, pin) in shares.items()]
-    m = machine(backend=backend, cpus=cpus, cmdline=SELFTEST, modules=modules, extra=COUNTED if backend == "svm" else [])
+    m = machine(backend=backend, cpus=cpus, cmdline=SELFTEST, modules=modules, extra=counted(backend, 4))
     assert m.finish(timeout=120) == 0
     return {vm: numbers(m, vm if len(shares) > 1 else None, "share") for vm in shares}
 
@@ -131,7 +130,7 @@ def test_no_tick_without_need(machine, guest, backend):
 def test_timers_with_cancel(machine, guest, backend):
     """Row 74: of 32 timers half are cancelled; the others fire once each, late by a bounded time, and nothing else interrupts."""
     m = machine(backend=backend, cmdline=SELFTEST, modules=[(guest("hello"), f"kernel vm=t {FLAT} mem=8M")],
-                extra=COUNTED if backend == "svm" else [])
+                extra=counted(backend, 4))
     assert m.finish() == 0
     test = [e for e in m.events(kind="selftest") if e["name"] == "timers"][0]
     assert [int(test[key]) for key in ("armed", "cancelled", "fired", "early")] == [32, 16, 16, 0], test

@@ -1,4 +1,5 @@
 #include "tests/unit/emu_guest.h"
+#include "tests/unit/host.h"
 #include "kernel/lib/errno.h"
 #include "kernel/lib/string.h"
 #include "kernel/x86_64/regs.h"
@@ -80,21 +81,10 @@ static void pio(void *ctx, u16 port, u8 size, bool write, u32 *value)
 
 static int ram_replace(void *ctx, gpa_t gpa, u64 old, u64 new, u8 size)
 {
-    void *at = ram_window(ctx, gpa, size);
-    u64 now = 0;
-
     if (guest.before_replace != NULL) {
         guest.before_replace();
     }
-    if (at == NULL) {
-        return -E_FAULT;
-    }
-    memcpy(&now, at, size);
-    if (now != old) {
-        return -E_BUSY;
-    }
-    memcpy(at, &new, size);
-    return 0;
+    return host_replace(ram_window(ctx, gpa, size), old, new, size);
 }
 
 static const struct vcpu_mem_ops mem_ops = {.ram_read = ram_read, .ram_write = ram_write, .ram_replace = ram_replace,

@@ -2,6 +2,8 @@
  * fails the test. */
 #include "tests/unit/host.h"
 #include "kernel/base/percpu.h"
+#include "kernel/lib/errno.h"
+#include "kernel/lib/string.h"
 #include <arch/cpu.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -64,4 +66,19 @@ void panic(const char *format, ...)
     va_end(args);
     (void)fputc('\n', stderr);
     abort();
+}
+
+int host_replace(void *at, u64 old, u64 new, u8 size)
+{
+    u64 now = 0;
+
+    if (at == NULL) {
+        return -E_FAULT;
+    }
+    memcpy(&now, at, size);
+    if (now != old) {
+        return -E_BUSY;
+    }
+    memcpy(at, &new, size);
+    return 0;
 }

@@ -17,3 +17,6 @@
 extern char host_log[65536];
 extern size_t host_log_len;
 void host_log_clear(void);
+
+/* vcpu_mem_ops.ram_replace() of a fake guest whose ram_window() gave this. */
+int host_replace(void *at, u64 old, u64 new, u8 size);

@@ -1,5 +1,6 @@
 /* See x86_fake.h. */
 #include "tests/unit/x86_fake.h"
+#include "tests/unit/host.h"
 #include "kernel/lib/errno.h"
 #include "kernel/x86_64/regs.h"
 #include <string.h>
@@ -145,18 +146,7 @@ static void *ram_window(void *ctx, gpa_t gpa, size_t len)
 
 static int ram_replace(void *ctx, gpa_t gpa, u64 old, u64 new, u8 size)
 {
-    void *at = ram_window(ctx, gpa, size);
-    u64 now = 0;
-
-    if (at == NULL) {
-        return -E_FAULT;
-    }
-    memcpy(&now, at, size);
-    if (now != old) {
-        return -E_BUSY;
-    }
-    memcpy(at, &new, size);
-    return 0;
+    return host_replace(ram_window(ctx, gpa, size), old, new, size);
 }
 
 static const struct vcpu_mem_ops mem = {.ram_read = ram_read, .ram_write = ram_write, .ram_replace = ram_replace,

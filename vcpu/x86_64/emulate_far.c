@@ -7,20 +7,8 @@
 #include "vcpu/x86_64/emulate_alu.h"
 #include "vcpu/x86_64/task.h"
 
-#define SEG_L BIT32(13)
 #define FAR_BYTES_MAX 16U
 #define OP_RET_FAR_IMM 0xCA
-
-static bool is_null(u16 selector)
-{
-    return (selector & ~SELECTOR_RPL) == 0;
-}
-
-/* Where real and virtual-8086 mode have no descriptors there is no accessed bit either. */
-static bool has_descriptors(const struct x86_emu *e)
-{
-    return (e->a->cr0 & CR0_PE) != 0 && (e->a->rflags & RFLAGS_VM) == 0;
-}
 
 /* The descriptor of selector, which is not null, as a segment; at: where it is. */
 static int read_descriptor(struct x86_emu *e, u16 selector, struct x86_seg *seg, u64 *at)
@@ -97,7 +85,7 @@ static int go_far(struct x86_emu *e, u16 selector, u64 target, bool returns)
     struct x86_seg cs = {0};
     u64 at = 0;
 
-    if (is_null(selector)) {
+    if (task_selector_is_null(selector)) {
         return emu_gp(e);
     }
     int rc = read_descriptor(e, selector, &cs, &at);
@@ -140,7 +128,7 @@ int emu_ret_far(struct x86_emu *e)
     u64 top = emu_stack_pointer(e), target;
     struct emu_span span;
 
-    if (!has_descriptors(e)) {
+    if (!task_has_descriptors(e->a)) {
         return -E_NOSYS;
     }
     int rc = emu_open(e, X86_SS, top, size, 0, &span);
@@ -150,7 +138,7 @@ int emu_ret_far(struct x86_emu *e)
     emu_span_read(e, &span, bytes);
     u16 selector = split(e, bytes, &target);
     u8 rpl = selector & SELECTOR_RPL;
-    if (!is_null(selector) && rpl != e->a->cpl) {
+    if (!task_selector_is_null(selector) && rpl != e->a->cpl) {
         return rpl > e->a->cpl ? -E_NOSYS : emu_selector_fault(e, VECTOR_GP, selector);
     }
     u64 extra = e->in.opcode == OP_RET_FAR_IMM ? e->in.imm & GENMASK(15, 0) : 0;
@@ -165,7 +153,7 @@ int emu_jmp_far(struct x86_emu *e)
 {
     u64 mask = x86_size_mask(e->in.opsize);
 
-    return has_descriptors(e) ? go_far(e, e->in.imm2, e->in.imm & mask, false) : -E_NOSYS;
+    return task_has_descriptors(e->a) ? go_far(e, e->in.imm2, e->in.imm & mask, false) : -E_NOSYS;
 }
 
 int emu_jmp_far_memory(struct x86_emu *e)
@@ -174,7 +162,7 @@ int emu_jmp_far_memory(struct x86_emu *e)
     struct emu_span span;
     u64 target;
 
-    if (!has_descriptors(e)) {
+    if (!task_has_descriptors(e->a)) {
         return -E_NOSYS;
     }
     int rc = emu_open(e, e->in.seg, emu_address(e), (u8)(e->in.opsize + sizeof(u16)), 0, &span);
@@ -206,10 +194,10 @@ int emu_mov_sreg(struct x86_emu *e)
     if (index == X86_CS || index > X86_GS) {
         return emu_ud(e);
     }
-    if (!has_descriptors(e)) {
+    if (!task_has_descriptors(e->a)) {
         return -E_NOSYS;
     }
-    if (is_null(selector)) {
+    if (task_selector_is_null(selector)) {
         return load_null(e, index, selector);
     }
     int rc = read_descriptor(e, selector, &seg, &at);

@@ -47,10 +47,10 @@ int emu_ltr(struct x86_emu *e)
     struct emu_span span;
     struct x86_seg tss;
 
-    if ((e->a->cr0 & CR0_PE) == 0 || (e->a->rflags & RFLAGS_VM) != 0) {
+    if (!task_has_descriptors(e->a)) {
         return emu_ud(e);
     }
-    if (e->a->cpl != 0 || (selector & ~SELECTOR_RPL) == 0) {
+    if (e->a->cpl != 0 || task_selector_is_null(selector)) {
         return emu_gp(e);
     }
     if ((selector & SELECTOR_TI) != 0 || (selector & SELECTOR_INDEX) + size - 1 > gdtr->limit) {

@@ -1,6 +1,7 @@
 /* Private to task*.c, and to emulate_{system,far}.c for descriptors: a hardware task switch in progress. Functions return 0,
  * -E_GUEST (an exception is queued) or -E_NOSYS (a table lies outside RAM: the VM must be stopped). */
 #pragma once
+#include "kernel/x86_64/regs.h"
 #include "vcpu/x86_64/x86.h"
 
 /* Descriptor attributes in struct x86_seg's layout. */
@@ -12,6 +13,7 @@
 #define SEG_S BIT32(4)
 #define SEG_DPL GENMASK(6, 5)
 #define SEG_P BIT32(7)
+#define SEG_L BIT32(13)
 #define SEG_DB BIT32(14)
 #define SEG_G BIT32(15)
 #define SEG_UNUSABLE BIT32(16)
@@ -26,6 +28,17 @@
 #define SELECTOR_RPL 3U
 #define SELECTOR_TI 4U
 #define SELECTOR_INDEX 0xFFF8U /* byte offset into the table */
+
+static inline bool task_selector_is_null(u16 selector)
+{
+    return (selector & ~SELECTOR_RPL) == 0;
+}
+
+/* Real and virtual-8086 mode have segments without descriptors. */
+static inline bool task_has_descriptors(const struct vcpu_arch *a)
+{
+    return (a->cr0 & CR0_PE) != 0 && (a->rflags & RFLAGS_VM) == 0;
+}
 
 #define TASK_SEGS 6U /* ES, CS, SS, DS, FS, GS: in the TSS in the order of X86_ES.. */
 #define TASK_GPRS 8U

@@ -7,11 +7,6 @@
 #define ATTR_V86 (SEG_ACCESSED | SEG_RW | SEG_S | SEG_DPL | SEG_P) /* SDM 25.4.1 of a virtual-8086 segment */
 #define V86_LIMIT 0xFFFFU
 
-static bool is_null(u16 selector)
-{
-    return (selector & ~SELECTOR_RPL) == 0;
-}
-
 static u8 dpl_of(const struct x86_seg *s)
 {
     return (u8)FIELD_GET(SEG_DPL, s->attr);
@@ -28,7 +23,7 @@ static int load_ldt(struct task_switch *t)
     u64 raw, at;
 
     load_null(&t->a->seg[X86_LDTR], selector);
-    if (is_null(selector)) {
+    if (task_selector_is_null(selector)) {
         return 0;
     }
     if ((selector & SELECTOR_TI) != 0) {
@@ -98,11 +93,11 @@ static int load_segment(struct task_switch *t, u32 index, u8 cpl)
     bool must = index == X86_CS || index == X86_SS;
     u64 raw, at;
 
-    if (is_null(selector) && !must) {
+    if (task_selector_is_null(selector) && !must) {
         load_null(&t->a->seg[index], selector);
         return 0;
     }
-    if (is_null(selector)) {
+    if (task_selector_is_null(selector)) {
         return task_fault(t, VECTOR_TS, selector);
     }
     int rc = task_descriptor(t, selector, VECTOR_TS, &raw, &at);
