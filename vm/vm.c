@@ -43,14 +43,12 @@ static void kill_late(struct timer *timer)
     vm_stop(timer->arg, VM_END_KILL, 0, "stop=not-obeyed");
 }
 
-int vm_press_power(struct vm *vm, u64 grace_ns)
+void vm_press_power(struct vm *vm, u64 grace_ns)
 {
-    if (READ_ONCE(vm->state) != VM_RUNNING) {
-        return -E_STATE;
+    if (READ_ONCE(vm->state) == VM_RUNNING) {
+        vm->board_ops->power_button(vm);
+        timer_arm(&vm->force, time_now_ns() + grace_ns);
     }
-    vm->board_ops->power_button(vm);
-    timer_arm(&vm->force, time_now_ns() + grace_ns);
-    return 0;
 }
 
 int vm_init(struct vm *vm, u32 id, const struct vm_config *config)

@@ -147,8 +147,8 @@ void vm_cpu_hold(struct vm *vm, u32 cpus, bool hold);
  * caller at a time. */
 MUST_CHECK int vm_set_trace(struct vm *vm, bool on);
 
-/* Press the power button; after grace_ns the VM is killed if it still lives. 0 or -E_STATE. */
-MUST_CHECK int vm_press_power(struct vm *vm, u64 grace_ns);
+/* Press the power button; after grace_ns the VM is killed if it still lives. Nothing happens to one that ends already. */
+void vm_press_power(struct vm *vm, u64 grace_ns);
 
 /* Have fn(vcpu, arg) called once on the CPU that owns it, between two entries, or when it leaves for good. 0, -E_BUSY (one
  * waits already), -E_STATE (the VM does not run), -E_RANGE (no such CPU). */

@@ -19,7 +19,8 @@ struct slot {
     u32 policy_restarts;  /* those by on-exit= and on-crash= */
     u32 storm;            /* crashes in a row, */
     u64 storm_since_ns;   /* the first of which was then */
-    bool again;           /* the monitor wants it restarted */
+    bool again;           /* the monitor wants it restarted, */
+    bool put_down;        /* or gone; both for the life that it has */
     void (*buried)(void); /* the monitor waits for it */
 };
 
@@ -93,6 +94,7 @@ static int build(u32 id)
     char why[VM_WHY_MAX] = "memory ran out";
     int rc = -E_NOMEM;
 
+    slot->put_down = false;
     collect_images(config, images);
     slot->vm = heap_alloc(sizeof(*slot->vm));
     if (slot->vm != NULL) {
@@ -169,7 +171,7 @@ static enum vm_after what_follows(struct slot *slot)
         slot->restarts++;
         return VM_AFTER_RESTART;
     }
-    if (vm->end == VM_END_KILL) {
+    if (slot->put_down || vm->end == VM_END_KILL) {
         return VM_AFTER_STOP;
     }
     if (policy->after == VM_AFTER_RESTART && !may_restart(slot, policy)) {
@@ -358,6 +360,7 @@ static int end_life(u32 id, bool again, void (*done)(void))
         return -E_STATE;
     }
     slot->again = again;
+    slot->put_down = !again; /* it may have crashed just now, and would be restarted */
     slot->buried = done;
     vm_stop(slot->vm, VM_END_KILL, 0, again ? "restart=monitor" : NULL);
     return 0;
@@ -371,6 +374,18 @@ int manager_restart_vm(u32 id, void (*done)(void))
 int manager_kill_vm(u32 id, void (*done)(void))
 {
     return end_life(id, false, done);
+}
+
+int manager_stop_vm(u32 id, u64 grace_ns)
+{
+    struct slot *slot = &manager.slots[id];
+
+    if (slot->vm == NULL) {
+        return -E_STATE;
+    }
+    slot->put_down = true;
+    vm_press_power(slot->vm, grace_ns);
+    return 0;
 }
 
 bool manager_selftest(void)

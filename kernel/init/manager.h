@@ -27,8 +27,12 @@ MUST_CHECK int manager_start_vm(u32 id);
  * -E_STATE (it does not live: start it instead; done() is not called). */
 MUST_CHECK int manager_restart_vm(u32 id, void (*done)(void));
 
-/* Kill a VM; done() is called once, when everything that it had has been given back. 0 or -E_STATE, as above. */
+/* Kill a VM, for good; done() is called once, when everything that it had has been given back. 0 or -E_STATE, as above. */
 MUST_CHECK int manager_kill_vm(u32 id, void (*done)(void));
+
+/* Press a VM's power button; kill it when it still lives grace_ns later. However it ends, it stays down, whatever on-exit= and
+ * on-crash= say. 0 or -E_STATE (it does not live). */
+MUST_CHECK int manager_stop_vm(u32 id, u64 grace_ns);
 
 /* Was selftest=on asked for? */
 bool manager_selftest(void);

@@ -124,10 +124,10 @@ static void run_resume(const struct monitor_args *args)
 
 static void run_stop(const struct monitor_args *args)
 {
-    struct vm *vm = monitor_find_live(args->word[1]);
+    u32 id;
 
-    if (vm != NULL) {
-        monitor_answer(vm_press_power(vm, STOP_GRACE_NS));
+    if (monitor_find_vm(args->word[1], &id) && monitor_find_live(args->word[1]) != NULL) {
+        monitor_answer(manager_stop_vm(id, STOP_GRACE_NS));
     }
 }
 

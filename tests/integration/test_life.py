@@ -47,10 +47,13 @@ def test_1000_lives_beside_two_neighbours(machine, guest, backend):
     """Row 71: create, start, pause, resume, restart, delete from the monitor: no frame is lost, each life starts from a fresh
     image and scrubbed memory, and the two neighbours count on without a gap."""
     m = machine(backend=backend, cpus=2, cmdline="console=com1 log=warn on-idle=poweroff",
-                modules=[(guest("beat"), f"kernel vm={vm} {BEAT}") for vm in "abc"])
+                modules=[*((guest("beat"), f"kernel vm={vm} {BEAT}") for vm in "abc"),
+                         (guest("triple"), f"kernel vm=storm {TINY} on-crash=restart:100000 start=manual pin=1")])
     m.wait_for(r"^\[a\] beat 1\n")
     s = Session(m).enter()
     free = s.json("frames --json")["free"]
+    for _ in range(5):
+        s.paste(["start storm", "trace b off", "kill storm"] * (TORMENTS[backend] // 5))  # killed while it crashes it stays down
     for _ in range(LIVES[backend] // 5):
         s.paste([f"{verb} a" for verb in ("kill", "start", "pause", "resume", "restart")] * 5)
     assert s.json("frames --json")["free"] == free

@@ -151,8 +151,8 @@ def command_line(s, keys):
 @pytest.mark.backends("svm", "bochs-vmx")
 def test_life_from_the_monitor(two, backend):
     """Row 71 in part: pause freezes, resume goes on, restart and start give a fresh image and scrubbed memory, stop presses
-    the button, kill ends at once; the neighbour counts on through all of it, and no frame is lost."""
-    m = two(backend)
+    the button, kill ends at once, both for good; the neighbour counts on through all of it, and no frame is lost."""
+    m = two(backend, cmdline=CMDLINE + " vm.a.on-exit=restart")
     m.wait_for(r"^\[a\] beat 2$")
     s = Session(m).enter()
     free = s.json("frames --json")["free"]
