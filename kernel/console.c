@@ -12,8 +12,9 @@
 #define LITTLE_BYTE_NS NS_PER_MS
 #define LITTLE_NS (1024 * LITTLE_BYTE_NS)
 
-static struct console_port *ports; /* in the order of opening */
+static struct console_port *ports; /* by their places, then in the order of opening */
 static struct console_port *focus;
+static char chosen[sizeof(focus->name)]; /* the port that was given the focus: it has it again when it opens again; "": Mote */
 static bool full;                      /* guests should stop printing; written with the lock held */
 static bool waiters;                   /* a port waits for the end of that */
 
@@ -230,6 +231,16 @@ static void switch_focus(struct console_port *port, bool show_last)
     console_unlock(flags);
 }
 
+/* Somebody wants it there; console_close() only needs another one. */
+static void choose_focus(struct console_port *port)
+{
+    memcpy(chosen, port->name, sizeof(chosen));
+    if (port->bare) {
+        chosen[0] = '\0';
+    }
+    switch_focus(port, !port->bare);
+}
+
 size_t console_last_output(const struct console_port *port, u8 *buf, size_t size)
 {
     u64 flags = console_lock();
@@ -255,11 +266,11 @@ void console_open(struct console_port *port)
     u64 flags = console_lock();
     struct console_port **link = &ports;
 
-    while (*link != NULL) {
+    while (*link != NULL && (*link)->place <= port->place) {
         link = &(*link)->next;
     }
     console_hold_init();
-    port->next = NULL;
+    port->next = *link;
     console_line_clear(&port->line);
     port->ring_head = 0;
     port->waiting = false;
@@ -267,10 +278,12 @@ void console_open(struct console_port *port)
     port->paid_ns = 0;
     port->told_ns = 0;
     *link = port;
-    if (focus == NULL) {
-        focus = port;
-    }
     console_unlock(flags);
+    if (focus == NULL && chosen[0] == '\0') {
+        choose_focus(port);
+    } else if (focus == NULL || strncmp(chosen, port->name, sizeof(chosen)) == 0) {
+        switch_focus(port, false);
+    }
     spin_unlock(&input_lock, input_flags);
 }
 
@@ -306,18 +319,29 @@ void console_set_focus(struct console_port *port)
 {
     u64 flags = spin_lock(&input_lock);
 
-    switch_focus(port, false);
+    choose_focus(port);
     spin_unlock(&input_lock, flags);
+}
+
+bool console_has_focus(const struct console_port *port)
+{
+    return READ_ONCE(focus) == port;
+}
+
+/* The user wants it there, if there is such a port; returns who has it then. */
+static const char *focus_on(struct console_port *port)
+{
+    if (port != NULL) {
+        choose_focus(port);
+    }
+    return focus != NULL ? focus->name : NULL;
 }
 
 const char *console_focus_next(void)
 {
     u64 flags = spin_lock(&input_lock);
+    const char *name = focus_on(focus != NULL && focus->next != NULL ? focus->next : ports);
 
-    if (focus != NULL) {
-        switch_focus(focus->next != NULL ? focus->next : ports, true);
-    }
-    const char *name = focus != NULL ? focus->name : NULL;
     spin_unlock(&input_lock, flags);
     return name;
 }
@@ -331,11 +355,9 @@ const char *console_focus_index(u32 index)
         port = port->next;
         index--;
     }
-    if (port != NULL) {
-        switch_focus(port, true);
-    }
+    const char *name = focus_on(port);
     spin_unlock(&input_lock, flags);
-    return port != NULL ? port->name : NULL;
+    return name;
 }
 
 void console_send(u8 byte)

@@ -49,6 +49,7 @@ struct console_port {
     struct console_line line;    /* console.c's: the unfinished line */
     u8 ring[CONSOLE_RING_SIZE];  /* console.c's: the last output */
     u64 ring_head;
+    u32 place;                   /* among the ports, for console_focus_next() and console_focus_index() */
     struct console_port *next;
 };
 
@@ -57,15 +58,17 @@ struct console_port {
 void console_set_prefix(bool prefix);
 /* The escape key, a control character 1..31, or 0: none, all input is the guests'; default 0x1D (Ctrl-]). */
 void console_set_escape(u8 key);
-/* The first port opened gets the focus. */
+/* The first port opened gets the focus, and so does one that is opened again and had been given it, if none was since. */
 void console_open(struct console_port *port);
 /* Finish the port's last line, and forget it: receive() is not running after return and the focus, if it was here, is at
  * the next port. Call it before the VM's exit is logged. Not from receive(). */
 void console_close(struct console_port *port);
-/* Give the focus to an open port; shows its unfinished line. Not from receive(). */
+/* Give the focus to an open port: its last lines and its unfinished one are shown again, of a bare port the latter. Not from
+ * receive(). */
 void console_set_focus(struct console_port *port);
-/* The same for the port that follows the focus, or the index-th opened (0 = first; none: nothing happens); the last lines
- * of that port are shown again. Returns its name, or NULL. */
+bool console_has_focus(const struct console_port *port);
+/* The same for the port that follows the focus, or the index-th by place (0 = first); nothing happens where there is none. Returns
+ * the name of the port that has the focus then, or NULL. */
 const char *console_focus_next(void);
 const char *console_focus_index(u32 index);
 /* Hand one byte to the focus as it is. IRQ context. */

@@ -315,7 +315,7 @@ static bool set_escape(const struct config_setting *s)
         s->config->escape = 0;
         return true;
     }
-    if (v[0] != '^' || (u8)v[1] < '?' || (u8)v[1] > 'z' || v[1] == '?' || v[2] != '\0') {
+    if (v[0] != '^' || (u8)v[1] <= '@' || (u8)v[1] > 'z' || v[1] == '`' || v[2] != '\0') {
         return config_refuse_value(s, "not a control character such as ^]");
     }
     s->config->escape = (u8)((u32)(u8)v[1] & CONTROL_MASK);

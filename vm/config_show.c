@@ -85,9 +85,11 @@ void config_show_vm(const struct vm_config *vm, char *text, size_t size)
     static const char *const crashes[] = {"report", "restart", "halt"};
 
     text[0] = '\0';
-    append(text, size, "mem=%lluM vcpus=%u type=%s mode=%s modules=%u timeout-ms=%llu share=%u%% start=%s",
-           LLX(vm->mem_bytes / MIB(1)), vm->vcpus, types[vm->type], modes[vm->mode], vm->module_count,
-           LLX(vm->timeout_ns / NS_PER_MS), vm->share, vm->bad ? "no" : vm->manual ? "manual" : "auto");
+    bool mib = IS_ALIGNED(vm->mem_bytes, MIB(1));
+    append(text, size, mib ? "mem=%lluM" : "mem=%lluK", LLX(vm->mem_bytes / (mib ? MIB(1) : KIB(1))));
+    append(text, size, " vcpus=%u type=%s mode=%s modules=%u timeout-ms=%llu share=%u%% start=%s", vm->vcpus,
+           types[vm->type], modes[vm->mode], vm->module_count, LLX(vm->timeout_ns / NS_PER_MS), vm->share,
+           vm->bad ? "no" : vm->manual ? "manual" : "auto");
     append_pin(vm, text, size);
     append_address("load", vm->has_load, vm->load, text, size);
     append_address("entry", vm->has_entry, vm->entry, text, size);

@@ -58,8 +58,8 @@ static u32 digit_value(char c)
     if (c >= '0' && c <= '9') {
         return (u32)(c - '0');
     }
-    char lower = (char)(c | ' ');
-    return lower >= 'a' && lower <= 'f' ? (u32)(lower - 'a') + 10 : 255;
+    char letter = (char)(c | ' ');
+    return letter >= 'a' && letter <= 'f' ? (u32)(letter - 'a') + 10 : 255;
 }
 
 /* Digits at *text, which moves behind them. False without a digit or when they do not fit. */
@@ -202,7 +202,12 @@ bool config_parse_cpus(const char *text, struct cpuset *out)
     return true;
 }
 
-/* Levenshtein's distance, one row at a time. */
+static char lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c | ' ') : c;
+}
+
+/* Levenshtein's distance, one row at a time; capitals are no mistake that makes another word likelier. */
 u32 config_distance(const char *a, const char *b)
 {
     u32 row[NAME_CUT + 1];
@@ -215,7 +220,7 @@ u32 config_distance(const char *a, const char *b)
         u32 diagonal = row[0];
         row[0] = i;
         for (u32 j = 1; j <= b_len; j++) {
-            u32 change = diagonal + (a[i - 1] == b[j - 1] ? 0U : 1U);
+            u32 change = diagonal + (lower(a[i - 1]) == lower(b[j - 1]) ? 0U : 1U);
             u32 gap = MIN(row[j], row[j - 1]) + 1;
             diagonal = row[j];
             row[j] = MIN(change, gap);

@@ -116,9 +116,6 @@ static int start(u32 id)
     struct slot *slot = &manager.slots[id];
     const char *name = slot->vm->config->name;
 
-    if (strcmp(manager.config->focus, name) == 0) {
-        console_set_focus(&slot->vm->console);
-    }
     debugger_begin(slot->vm);
     int rc = vm_start(slot->vm);
     manager.began = manager.began || rc == 0;
@@ -290,6 +287,11 @@ static void build_all(void)
 
 static void start_all(void)
 {
+    for (u32 i = 0; i < manager.config->vm_count; i++) {
+        if (manager.slots[i].vm != NULL && strcmp(manager.config->focus, manager.config->vms[i].name) == 0) {
+            console_set_focus(&manager.slots[i].vm->console);
+        }
+    }
     for (u32 i = 0; i < manager.config->vm_count; i++) {
         if (manager.slots[i].vm != NULL && start(i) != 0) {
             note_verdict(1);

@@ -4,6 +4,8 @@
 #include "kernel/console.h"
 #include "kernel/init/line_edit.h"
 #include "kernel/init/manager.h"
+#include "kernel/init/monitor_parse.h"
+#include "kernel/lib/errno.h"
 #include "kernel/lib/fmt.h"
 #include "kernel/lib/string.h"
 #include "kernel/sched.h"
@@ -13,13 +15,14 @@
 #define JSON "--json"
 #define COMMANDS_MAX 64U
 #define INPUT_MAX 4096U /* typed ahead, a power of two */
+#define CHOICES_MAX 4U  /* such as on|off|show */
 #define TYPO_MAX 2U     /* edits that make another word a hint */
 
 static struct {
     struct console_port port;
     struct task task;
-    bool open;     /* has been entered */
     bool prompt_due; /* once all answers are there */
+    bool json;       /* the command that runs was given --json */
     u32 pending;   /* answers still to come from other CPUs; atomic */
     u8 input[INPUT_MAX];
     u32 head, tail; /* free-running; head is the input interrupt's, tail the task's */
@@ -46,6 +49,45 @@ void monitor_print(const char *format, ...)
             console_put(&monitor.port, '\r');
         }
         console_put(&monitor.port, (u8)*c);
+    }
+}
+
+/* Into a JSON string: what is typed is printable, but may hold these. */
+static void escape_json(const char *text, char *out, size_t size)
+{
+    size_t len = 0;
+
+    for (; *text != '\0' && len + 2 < size; text++) {
+        if (*text == '"' || *text == '\\') {
+            out[len++] = '\\';
+        }
+        out[len++] = *text;
+    }
+    out[len] = '\0';
+}
+
+void monitor_error(const char *format, ...)
+{
+    char text[200], escaped[2 * sizeof(text)];
+    va_list args;
+
+    va_start(args, format);
+    (void)fmt_vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    if (monitor.json) {
+        escape_json(text, escaped, sizeof(escaped));
+        monitor_print("{\"error\":\"%s\"}\n", escaped);
+    } else {
+        monitor_print("error: %s\n", text);
+    }
+}
+
+void monitor_answer(int rc)
+{
+    if (rc == 0) {
+        monitor_print(monitor.json ? "{\"ok\":true}\n" : "ok\n");
+    } else {
+        monitor_error("%s", errno_text(rc));
     }
 }
 
@@ -90,7 +132,7 @@ static bool split(char *line, struct monitor_args *args)
     return true;
 }
 
-static const struct monitor_command *find(const char *name, size_t len)
+const struct monitor_command *monitor_find_command(const char *name, size_t len)
 {
     for (u32 i = 0; i < monitor_command_count; i++) {
         if (strlen(monitor_commands[i].name) == len && strncmp(monitor_commands[i].name, name, len) == 0) {
@@ -107,7 +149,7 @@ const char *monitor_hint(const char *word, const char *const *names, u32 count)
     return nearest != NULL && config_distance(word, nearest) <= TYPO_MAX ? nearest : NULL;
 }
 
-static void complain_unknown(const char *word)
+void monitor_complain_unknown(const char *word)
 {
     const char *names[COMMANDS_MAX];
 
@@ -116,9 +158,9 @@ static void complain_unknown(const char *word)
     }
     const char *hint = monitor_hint(word, names, monitor_command_count);
     if (hint != NULL) {
-        monitor_print("error: no command '%.32s', did you mean %s?\n", word, hint);
+        monitor_error("no command '%.32s', did you mean %s?", word, hint);
     } else {
-        monitor_print("error: no command '%.32s'; try help\n", word);
+        monitor_error("no command '%.32s'; try help", word);
     }
 }
 
@@ -137,19 +179,21 @@ static void execute(char *line)
 {
     struct monitor_args args;
 
-    if (!split(line, &args)) {
-        monitor_print("error: more than %u words\n", MONITOR_ARGS_MAX);
+    bool fits = split(line, &args);
+    monitor.json = args.json;
+    if (!fits) {
+        monitor_error("more than %u words", MONITOR_ARGS_MAX);
         return;
     }
     if (args.count == 0) {
         return;
     }
-    const struct monitor_command *command = find(args.word[0], strlen(args.word[0]));
+    const struct monitor_command *command = monitor_find_command(args.word[0], strlen(args.word[0]));
     if (command == NULL) {
-        complain_unknown(args.word[0]);
+        monitor_complain_unknown(args.word[0]);
     } else if (args.count - 1 < command->min_args || args.count - 1 > command->max_args ||
                (args.json && !takes(command, JSON))) {
-        monitor_print("error: usage: %s\n", command->usage);
+        monitor_error("usage: %s", command->usage);
     } else {
         command->run(&args);
     }
@@ -170,11 +214,13 @@ static const char *command_name(u32 index)
 /* For the editor: command names, then what the command's usage asks for. */
 static const char *candidate(const char *line, u32 word, u32 index)
 {
+    static char choices[CHOICES_MAX][MONITOR_CHOICE_MAX];
+
     while (*line == ' ') {
         line++;
     }
     const char *blank = strchr(line, ' ');
-    const struct monitor_command *command = blank != NULL ? find(line, (size_t)(blank - line)) : NULL;
+    const struct monitor_command *command = blank != NULL ? monitor_find_command(line, (size_t)(blank - line)) : NULL;
     if (word == 0) {
         return command_name(index);
     }
@@ -183,6 +229,9 @@ static const char *candidate(const char *line, u32 word, u32 index)
     }
     if (takes(command, JSON) && index-- == 0) {
         return JSON;
+    }
+    if (index < CHOICES_MAX && monitor_choice(command->usage, word, index, choices[index])) {
+        return choices[index];
     }
     if (word != 1) {
         return NULL;
@@ -196,7 +245,8 @@ static void type(u8 byte)
         return;
     }
     if (monitor.edit.too_long) {
-        monitor_print("error: a line has at most %u characters\n", LINE_MAX - 1);
+        monitor.json = false;
+        monitor_error("a line has at most %u characters", LINE_MAX - 1);
     } else {
         execute(monitor.edit.line);
     }
@@ -239,15 +289,15 @@ static void receive(struct console_port *port, u8 byte)
 static void enter(void)
 {
     console_set_focus(&monitor.port);
-    monitor.open = true;
     monitor_print("monitor: help lists the commands; leave with the escape key and n or 1..9\n");
     monitor.prompt_due = true;
     sched_wake(&monitor.task);
 }
 
+/* Who has left the monitor wants on-idle= again. */
 static bool keep(void)
 {
-    return monitor.open;
+    return console_has_focus(&monitor.port);
 }
 
 void monitor_init(void)

@@ -33,13 +33,19 @@ void monitor_end(void);
 
 /* --- for the commands' own files ------------------------------------------------------------------------------------ */
 
+/* A line "error: ...", or, where the command was given --json, {"error":"..."}. */
+void monitor_error(const char *format, ...) PRINTF_LIKE(1, 2);
+
+/* The command of that name, or NULL. */
+const struct monitor_command *monitor_find_command(const char *name, size_t len);
+void monitor_complain_unknown(const char *word);
 /* The one of names that is nearly the word, or NULL. */
 const char *monitor_hint(const char *word, const char *const *names, u32 count);
 
 struct vm;
 /* The living VM of that name, or NULL after a complaint. */
 struct vm *monitor_find_live(const char *name);
-/* "ok", or the error's text. */
+/* "ok", or the error's text; both in the form that was asked for. */
 void monitor_answer(int rc);
 /* The VM of that name; false after a complaint. */
 bool monitor_find_vm(const char *name, u32 *id);

@@ -1,4 +1,5 @@
 /* What the monitor can do: one table. Listing commands have a text form and a JSON form. */
+#include "kernel/base/log.h"
 #include "kernel/base/percpu.h"
 #include "kernel/console.h"
 #include "kernel/init/debugger.h"
@@ -23,9 +24,9 @@ static void complain_no_vm(const char *name)
     }
     const char *hint = monitor_hint(name, names, manager_count());
     if (hint != NULL) {
-        monitor_print("error: no VM '%.32s', did you mean %s?\n", name, hint);
+        monitor_error("no VM '%.32s', did you mean %s?", name, hint);
     } else {
-        monitor_print("error: no VM '%.32s'; try vms\n", name);
+        monitor_error("no VM '%.32s'; try vms", name);
     }
 }
 
@@ -51,19 +52,12 @@ struct vm *monitor_find_live(const char *name)
         return NULL;
     }
     struct vm *vm = manager_get(id).vm;
-    if (vm == NULL) {
-        monitor_print("error: %s does not live; try start %s\n", name, name);
+    if (manager_get(id).config->bad) {
+        monitor_error("%s is configured wrongly: it cannot start", name);
+    } else if (vm == NULL) {
+        monitor_error("%s does not live; try start %s", name, name);
     }
     return vm;
-}
-
-void monitor_answer(int rc)
-{
-    if (rc == 0) {
-        monitor_print("ok\n");
-    } else {
-        monitor_print("error: %s\n", errno_text(rc));
-    }
 }
 
 /* --- life --------------------------------------------------------------------------------------------------------------------- */
@@ -72,7 +66,12 @@ static void run_start(const struct monitor_args *args)
 {
     u32 id;
 
-    if (monitor_find_vm(args->word[1], &id)) {
+    if (!monitor_find_vm(args->word[1], &id)) {
+        return;
+    }
+    if (manager_get(id).config->bad) {
+        (void)monitor_find_live(args->word[1]); /* complains */
+    } else {
         monitor_answer(manager_start_vm(id));
     }
 }
@@ -137,6 +136,7 @@ static void run_focus(const struct monitor_args *args)
 
     if (vm != NULL) {
         console_set_focus(&vm->console);
+        log_event("console focus=%s", vm->console.name);
     }
 }
 
@@ -160,25 +160,30 @@ static void run_log(const struct monitor_args *args)
 
 /* --- the rest -------------------------------------------------------------------------------------------------------------- */
 
+static void print_help(const struct monitor_command *c, bool json, const char *separator)
+{
+    if (json) {
+        monitor_print("%s{\"usage\":\"%s\",\"help\":\"%s\"}", separator, c->usage, c->help);
+    } else {
+        monitor_print("%-20s %s\n", c->usage, c->help);
+    }
+}
+
 static void run_help(const struct monitor_args *args)
 {
-    bool first = true;
+    const struct monitor_command *one = args->count > 1 ? monitor_find_command(args->word[1], strlen(args->word[1])) : NULL;
 
+    if (args->count > 1 && one == NULL) {
+        monitor_complain_unknown(args->word[1]);
+        return;
+    }
     monitor_print(args->json ? "[" : "");
     for (u32 i = 0; i < monitor_command_count; i++) {
-        const struct monitor_command *c = &monitor_commands[i];
-        if (args->count > 1 && strcmp(args->word[1], c->name) != 0) {
-            continue;
+        if (one == NULL || one == &monitor_commands[i]) {
+            print_help(&monitor_commands[i], args->json, one == NULL && i != 0 ? ",\n" : "");
         }
-        monitor_print(args->json ? "%s{\"usage\":\"%s\",\"help\":\"%s\"}" : "%s%-20s %s\n", args->json && !first ? ",\n" : "",
-                      c->usage, c->help);
-        first = false;
     }
-    if (args->json) {
-        monitor_print("]\n");
-    } else if (first) {
-        monitor_print("error: no command '%.32s'; try help\n", args->word[1]);
-    }
+    monitor_print(args->json ? "]\n" : "");
 }
 
 static void run_reenable(const struct monitor_args *args)
@@ -186,7 +191,7 @@ static void run_reenable(const struct monitor_args *args)
     (void)args;
     for (u32 i = 0; i < manager_count(); i++) {
         if (manager_get(i).vm != NULL) {
-            monitor_print("error: %s lives\n", manager_get(i).config->name);
+            monitor_error("%s lives", manager_get(i).config->name);
             return;
         }
     }
@@ -197,9 +202,9 @@ static void run_reenable(const struct monitor_args *args)
 static void run_panic(const struct monitor_args *args)
 {
     if (!manager_selftest()) {
-        monitor_print("error: only with selftest=on\n");
+        monitor_error("only with selftest=on");
     } else if (!selftest_panic(args->word[1])) {
-        monitor_print("error: usage: panic assert|fault|stack\n");
+        monitor_error("usage: panic assert|fault|stack");
     }
 }
 

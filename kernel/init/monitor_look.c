@@ -1,12 +1,27 @@
 /* Commands that concern one vCPU, or look inside a VM. Registers are its owner's: they are read on the CPU that runs it,
  * between two entries. */
+#include "kernel/init/manager.h"
 #include "kernel/init/monitor.h"
 #include "kernel/init/monitor_parse.h"
 #include "kernel/lib/errno.h"
+#include "kernel/lib/string.h"
 #include "kernel/sched.h"
 #include "vm/vm.h"
 
 #define U64(x) ((unsigned long long)(x))
+
+/* NAME is the whole word where a VM is called so, as vmlinuz-5.10 may be. False: too long. */
+static bool name_vcpu(const char *word, char *name, u32 *cpu)
+{
+    *cpu = 0;
+    for (u32 i = 0; i < manager_count(); i++) {
+        if (strcmp(manager_get(i).config->name, word) == 0) {
+            memcpy(name, word, strlen(word) + 1);
+            return true;
+        }
+    }
+    return monitor_parse_vcpu(word, name, cpu);
+}
 
 static void show_regs(struct vcpu *v, void *arg)
 {
@@ -19,10 +34,10 @@ static void show_regs(struct vcpu *v, void *arg)
 void monitor_run_regs(const struct monitor_args *args)
 {
     char name[VM_NAME_MAX];
-    u32 cpu = 0;
+    u32 cpu;
 
-    if (!monitor_parse_vcpu(args->word[1], name, &cpu)) {
-        monitor_print("error: usage: regs NAME[.VCPU]\n");
+    if (!name_vcpu(args->word[1], name, &cpu)) {
+        monitor_error("usage: regs NAME[.VCPU]");
         return;
     }
     struct vm *vm = monitor_find_live(name);
@@ -40,11 +55,11 @@ void monitor_run_regs(const struct monitor_args *args)
 void monitor_run_move(const struct monitor_args *args)
 {
     char name[VM_NAME_MAX];
-    u32 vcpu = 0;
+    u32 vcpu;
     u64 cpu = 0;
 
-    if (!monitor_parse_vcpu(args->word[1], name, &vcpu) || !monitor_parse_number(args->word[2], &cpu) || cpu >= CPU_MAX) {
-        monitor_print("error: usage: move NAME[.VCPU] CPU\n");
+    if (!name_vcpu(args->word[1], name, &vcpu) || !monitor_parse_number(args->word[2], &cpu) || cpu >= CPU_MAX) {
+        monitor_error("usage: move NAME[.VCPU] CPU");
         return;
     }
     struct vm *vm = monitor_find_live(name);
@@ -72,8 +87,11 @@ void monitor_run_walk(const struct monitor_args *args)
 {
     struct vm *vm = monitor_find_live(args->word[1]);
 
-    if (vm == NULL || !monitor_parse_number(args->word[2], &walk_address)) {
-        monitor_print(vm == NULL ? "" : "error: not an address\n");
+    if (vm == NULL) {
+        return;
+    }
+    if (!monitor_parse_number(args->word[2], &walk_address)) {
+        monitor_error("not an address");
         return;
     }
     monitor_begin();
@@ -114,15 +132,21 @@ void monitor_run_mem(const struct monitor_args *args)
         return;
     }
     if (!monitor_parse_number(args->word[2], &gpa) || !monitor_parse_number(args->word[3], &len) || len == 0 || len > MEM_MAX) {
-        monitor_print("error: usage: mem NAME GPA LEN, LEN 1..%u\n", MEM_MAX);
+        monitor_error("usage: mem NAME GPA LEN, LEN 1..%u", MEM_MAX);
         return;
     }
     for (u64 at = 0; at < len; at += MEM_ROW) {
-        u64 n = MIN(len - at, (u64)MEM_ROW);
-        if (gmem_read(&vm->mem, GPA(gpa + at), bytes, n) != 0) {
-            monitor_print("%012llx  not memory\n", U64(gpa + at));
+        u64 wanted = MIN(len - at, (u64)MEM_ROW);
+        u64 n = wanted;
+        while (n != 0 && gmem_read(&vm->mem, GPA(gpa + at), bytes, n) != 0) {
+            n--;
+        }
+        if (n != 0) {
+            print_row(gpa + at, bytes, n);
+        }
+        if (n != wanted) {
+            monitor_print("%012llx  not memory\n", U64(gpa + at + n));
             return;
         }
-        print_row(gpa + at, bytes, n);
     }
 }

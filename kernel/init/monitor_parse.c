@@ -59,3 +59,23 @@ bool monitor_parse_vcpu(const char *text, char *name, u32 *cpu)
     *cpu = (u32)number;
     return true;
 }
+
+bool monitor_choice(const char *usage, u32 word, u32 index, char out[MONITOR_CHOICE_MAX])
+{
+    const char *at = usage;
+    u32 bars = 0;
+    size_t len = 0;
+
+    for (; word != 0 && *at != '\0'; at++) {
+        word -= *at == ' ' ? 1U : 0U;
+    }
+    for (; *at != '\0' && *at != ' '; at++) {
+        if (*at == '|') {
+            bars++;
+        } else if (bars == index && len + 1 < MONITOR_CHOICE_MAX) {
+            out[len++] = *at;
+        }
+    }
+    out[len] = '\0';
+    return bars != 0 && index <= bars;
+}

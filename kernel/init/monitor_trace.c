@@ -53,7 +53,7 @@ void monitor_run_exits(const struct monitor_args *args)
     bool first = true;
     u32 wanted = 0;
 
-    if (args->count > 1 && !monitor_find_vm(args->word[1], &wanted)) {
+    if (args->count > 1 && (!monitor_find_vm(args->word[1], &wanted) || monitor_find_live(args->word[1]) == NULL)) {
         return;
     }
     monitor_print(args->json ? "{" : "");
@@ -134,7 +134,7 @@ void monitor_run_trace(const struct monitor_args *args)
     if (on || strcmp(verb, "off") == 0) {
         monitor_answer(vm_set_trace(vm, on));
     } else if (strcmp(verb, "show") != 0) {
-        monitor_print("error: usage: trace NAME on|off|show [--json]\n");
+        monitor_error("usage: trace NAME on|off|show [--json]");
     } else if (args->json) {
         show_json(vm);
     } else {

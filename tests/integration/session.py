@@ -44,7 +44,7 @@ class Session:
         for at, line in enumerate(shown):
             if not line:
                 continue
-            if line.startswith("MOTE: ") or re.match(r"\[[\w:-]+\] ", line):
+            if line.startswith("MOTE: ") or re.match(r"\[[\w.:-]+\] ", line):
                 cut = True
                 continue
             if cut and lines and line.startswith(lines[-1]):

@@ -131,7 +131,9 @@ def test_several_serial_consoles(machine, guest, backend):
         data = b"hello from " + name.encode()
         m.wait_for(rf"^heard count={len(data)} sum={checksum(data):x} overruns=0$")
     assert sum("port=0x2e8 does not answer" in line for line in m.lines) == 1
-    m.send("\r")
+    m.send(ESCAPE + "m")  # who has left the monitor wants on-idle= again
+    m.wait_for(r"^mote> ")
+    m.send(ESCAPE + "1\r")
     m.wait_for(r"^heard count=0 ")
     assert m.finish() == 0
     for name, line in lines.items():

@@ -67,6 +67,7 @@ def test_scripted_session(two, backend):
     memory = s.run("mem a 0x400000 20")
     assert memory[0].startswith("000000400000  a7 b0 a7 b0 00 00") and len(memory) == 2
     assert s.run("mem a 0xFF000000 16") == ["0000ff000000  not memory"]
+    assert s.run("mem a 0x7ffffc 16") == ["0000007ffffc  00 00 00 00" + 12 * "   " + "  ....", "000000800000  not memory"]
     assert s.run("walk a 0x100123") == ["0x100123 -> 0x100123"]
     assert s.run("walk a 0x8000000000000000") == ["0x8000000000000000 is not mapped"]
     shown = beats(m.text, "a")[-1]
@@ -75,11 +76,16 @@ def test_scripted_session(two, backend):
     assert consecutive(numbers) and numbers[-1] >= shown - 1
     assert numbers[0] > 0 or log[0] == "fresh starts=1 memory=clean"
 
+    for line, want in {"vm nobody --json": "no VM 'nobody'; try vms", "exits aa --json": "no VM 'aa', did you mean a?",
+                       "help sing --json": "no command 'sing'; try help", "log a --json": "usage: log NAME",
+                       "trace a what --json": "usage: trace NAME on|off|show [--json]", "vms x --json": "usage: vms [--json]",
+                       "pause --json": "usage: pause NAME", '"\\" --json': "no command '\"\\\"'; try help"}.items():
+        assert s.json(line) == {"error": want}
     wrong = {
         "vmz": "error: no command 'vmz', did you mean vms?",
         "rsume a": "error: no command 'rsume', did you mean resume?", "sing": "error: no command 'sing'; try help",
         "help sing": "error: no command 'sing'; try help", "kill aa": "error: no VM 'aa', did you mean a?",
-        "log a --json": "error: usage: log NAME", "pause --json": "error: usage: pause NAME", "kill": "error: usage: kill NAME", "kill a b": "error: usage: kill NAME",
+        "kill": "error: usage: kill NAME", "kill a b": "error: usage: kill NAME",
         "1 2 3 4 5 6 7": "error: more than 6 words", "start a": None, "resume a": None, "regs a.7": None,
         "reenable": "error: a lives", "move a 7": None, "move a.3 0": None,
         "move a x": "error: usage: move NAME[.VCPU] CPU",
@@ -127,6 +133,7 @@ def test_floods_and_editing(two, backend):
     assert command_line(s, "\x1b[A\x1b[A\x1b[B\x1b[B\x1b[B\x1b[A\r") == PROMPT + "vm a"
     assert command_line(s, "fra\t\r") == PROMPT + "frames "
     assert command_line(s, "exi\tb\t--j\t\r") == PROMPT + "exits b --json "
+    assert command_line(s, "tra\ta\tsh\t--j\t\r") == PROMPT + "trace a show --json "
     start = s.mark()
     m.send("re\t")
     m.wait_for(r"^resume  restart  regs  (?:\w+  )*reboot  \n(?:.*\n)*?mote> re$", start=start)
@@ -180,7 +187,8 @@ def test_life_from_the_monitor(two, backend):
     m.wait_for(r"^\[a\] button$", start=start)
     m.wait_for(r"^MOTE: vm=a ev=exit reason=poweroff code=0 ", start=start)
     s.wait_state("a", "stopped")
-    for command in ["pause a", "resume a", "stop a", "kill a", "focus a", "log a", "regs a", "mem a 0 1", "walk a 0"]:
+    for command in ["pause a", "resume a", "stop a", "kill a", "focus a", "log a", "regs a", "mem a 0 1", "walk a 0",
+                    "exits a", "trace a show"]:
         assert s.run(command) == ["error: a does not live; try start a"], command
     assert s.run("restart a")[0].startswith("error: ")
 
@@ -203,19 +211,20 @@ def test_life_from_the_monitor(two, backend):
 
 @pytest.mark.backends("svm", "bochs-vmx")
 def test_started_by_hand(machine, guest, backend):
-    """start=manual waits for its start, alone too; copies= makes VMs that live and die one by one."""
-    m = machine(backend=backend, cmdline=CMDLINE, modules=[(guest("beat"), f"kernel vm=c {BEAT} copies=3 start=manual")])
-    m.wait_for(r"^MOTE: vm=c-3 ev=config .* start=manual ")
+    """start=manual waits for its start, alone too; copies= makes VMs that live and die one by one; c.1 is no vCPU of a VM c."""
+    m = machine(backend=backend, cmdline=CMDLINE, modules=[(guest("beat"), f"kernel vm=c.1 {BEAT} copies=3 start=manual")])
+    m.wait_for(r"^MOTE: vm=c.1-3 ev=config .* start=manual ")
     s = Session(m).enter()
-    assert [(v["name"], v["state"]) for v in s.json("vms --json")] == [(n, "stopped") for n in ("c", "c-2", "c-3")]
+    assert [(v["name"], v["state"]) for v in s.json("vms --json")] == [(n, "stopped") for n in ("c.1", "c.1-2", "c.1-3")]
     assert m.events(kind="start") == []
-    for name in ("c-2", "c-3"):
+    for name in ("c.1-2", "c.1"):
         assert s.run(f"start {name}") == ["ok"]
         m.wait_for(rf"^\[{name}\] beat 2$")
-    assert s.run("kill c-3") == ["ok"]
-    s.wait_state("c-3", "stopped")
-    wait_beats(m, "c-2", 3)
-    assert (s.state("c"), s.state("c-2")) == ("stopped", "running")
+    assert s.run("regs c.1") == s.run("regs c.1.0") == ["ok"] and s.run("regs c.1.1") == ["error: out of range"]
+    assert s.run("kill c.1") == ["ok"]
+    s.wait_state("c.1", "stopped")
+    wait_beats(m, "c.1-2", 3)
+    assert (s.state("c.1-3"), s.state("c.1-2")) == ("stopped", "running")
     m.send(ESCAPE + "q")
     assert m.finish() == 0
 
@@ -282,18 +291,27 @@ def test_console_multiplexing(two, backend):
     s = Session(m).enter()
     start = len(m.text)
     m.send("focus a\r")
+    m.wait_for(r"^\[a\] (?s:.*)^MOTE: console focus=a\n", start=start)
+    again = beats(m.text[start:m.text.index("MOTE: console focus=a", start)], "a")
+    assert len(again) >= 3 and consecutive(again[-3:])
     m.send("T")
     m.wait_for(r"^\[a\] typed T$", start=start)
+    s.enter()
+    for vm in "ab":  # it keeps its number; and the monitor has the keyboard, whatever focus= says
+        start = len(m.text)
+        assert s.run(f"restart {vm}") == ["ok"]
+        m.wait_for(rf"^\[{vm}\] beat 0\n", start=start)
+    assert s.state("b") == "running"
+    for key, vm in ("1a", "2b"):
+        start = len(m.text)
+        m.send(ESCAPE + key)
+        m.wait_for(rf"^MOTE: console focus={vm}\n", start=start)
     s.enter()
     assert s.run("kill a") == ["ok"]
     s.wait_state("a", "stopped")
     torn = [line for line in m.lines if not re.match(r"\[[ab]\] |MOTE: |mote> |monitor: |\[?\{|ok$|$", line)
             and m.lines.index(line) > m.lines.index("[a] beat 0")]
     assert torn == [], torn
-    assert torn == [], torn
-    assert "typed" not in "".join(line for line in m.lines if line.startswith("[a]") and ("Q" in line or "S" in line))
     assert "typed" not in "".join(line for line in m.lines if line.startswith("[a]") and ("Q" in line or "S" in line))
     m.send(ESCAPE + "q")
-    m.send(ESCAPE + "q")
-    assert m.finish() == 0
     assert m.finish() == 0

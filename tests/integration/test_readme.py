@@ -110,6 +110,10 @@ def test_make_run(linux, hello):
     for promised in (line for line in lines if line.startswith("MOTE")):
         assert re.search(rf"^{promised}$", shown, re.MULTILINE), promised
 
+    run = subprocess.run(["tests/tools/demo.sh", BUILD], cwd=ROOT, env={**os.environ, "VM": "no-file kernel vm=x"}, capture_output=True,
+                         text=True, check=False)
+    assert (run.returncode, run.stderr) == (1, "VM='IMAGE kernel key=value ...': there is no file 'no-file'\n")
+
     # The same demo in Bochs, where the small guest is there long before Linux is. (One test: both write the demo's ISO.)
     shown, status = typed("make run-vmx", [r"^\[tick\] tick: a 512-byte real-mode guest is alive, line 0$"], b"\x1dq")
     assert status == 0 and re.search(r"^MOTE: backend=vmx vendor=GenuineIntel ", shown, re.MULTILINE), shown

@@ -68,6 +68,7 @@ static const struct {
     {"", "kernel vcpu=2", "0|vm0|vcpu|unknown key, did you mean vcpus?"},
     {"", "kernel vm=a memory=1M", "0|a|memory|unknown key, did you mean mem?"},
     {"", "kernel tiemout=1s vm=late", "0|late|tiemout|unknown key, did you mean timeout?"},
+    {"", "kernel vm=a MEM=1M", "0|a|MEM|unknown key, did you mean mem?"},
     {"consle=com1", "", "-1||consle|unknown key, did you mean console?"},
     {"on-idel=halt", "", "-1||on-idel|unknown key, did you mean on-idle?"},
     {"quiet", "", "-1||quiet|unknown key, did you mean "},
@@ -160,6 +161,8 @@ static const struct {
     {"escape=^", "", "-1||escape|bad value '^'"},
     {"escape=^]x", "", "-1||escape|bad value '^]x'"},
     {"escape=^?", "", "-1||escape|bad value '^?'"},
+    {"escape=^@", "", "-1||escape|bad value '^@'"}, /* 0 stands for none */
+    {"escape=^`", "", "-1||escape|bad value '^`'"},
     {"cpus=0", "", "-1||cpus|bad value '0': not a number of CPUs 1..256"},
     {"cpus=257", "", "-1||cpus|bad value '257'"},
     {"console=com5", "", "-1||console|bad value 'com5': none of com1 com2 com3 com4 uart:ADDR fb none"},
@@ -648,8 +651,9 @@ static void test_show(void **state)
     assert_string_equal(text, "console=uart:0x2f8,9600,fb log=debug on-idle=exit:7 strict=off focus=a escape=none cpus=3 irqchip=software selftest=on");
     config_show_vm(&config.vms[0], small, sizeof(small));
     assert_string_equal(small, "mem=8M ");
-    parse_one("console=none on-idle=exit:vm", "kernel uart=none on-crash=restart");
+    parse_one("console=none on-idle=exit:vm", "kernel uart=none on-crash=restart mem=1028K");
     config_show_vm(&config.vms[0], text, sizeof(text));
+    assert_non_null(strstr(text, "mem=1028K vcpus=1 "));
     assert_non_null(strstr(text, " on-crash=restart watchdog-ms=0 uart=none "));
     config_show_mote(&config, text, sizeof(text));
     assert_non_null(strstr(text, "console=none log=info on-idle=exit:vm "));

@@ -145,6 +145,7 @@ static int start(void **state)
     a = (struct console_port){.name = "a", .receive = receive};
     b = (struct console_port){.name = "b", .receive = receive};
     console_open(&a);
+    console_set_focus(&a);
     wire_len = 0;
     wire[0] = '\0';
     received_len = 0;
@@ -191,7 +192,7 @@ static void one_guest_behind_the_monitor_has_a_name(void **state)
     rest(50);
     expect("\r\n[a] $ x\r\n>");
     console_set_focus(&a);
-    expect("\r\ny");
+    expect("\r\n$ x\r\ny");
 }
 
 static void a_line_is_not_torn(void **state)
@@ -330,7 +331,8 @@ static void escape_switches_focus(void **state)
     type("q\x1d" "1r\x1d" "9\x1d\x1d");
     assert_string_equal(received, "apbqara\x1d");
     assert_non_null(strstr(host_log, "focus=b"));
-    assert_non_null(strstr(host_log, "focus=none"));
+    assert_non_null(strstr(host_log, "focus=a"));
+    assert_null(strstr(host_log, "focus=none")); /* there is no ninth: it stays */
     expect("\r\n[b] log\r\n[b] b$ \r\n[a] one\r\n[a] two");
 }
 
@@ -382,6 +384,35 @@ static void close_finishes_the_line_and_passes_the_focus(void **state)
     type("z");
     assert_string_equal(received, "bk");
     expect("\r\n");
+}
+
+/* Who is restarted keeps its number, and the keyboard if it had it; nobody takes it from the monitor. */
+static void opened_again(void **state)
+{
+    static struct console_port monitor = {.name = "monitor", .bare = true, .receive = receive};
+
+    (void)state;
+    console_close(&b);
+    b.place = 1;
+    console_open(&b);
+    type("\x1d" "1x");
+    console_close(&a);
+    type("y");
+    console_open(&a);
+    type("z\x1d" "2p\x1d" "1q");
+    assert_string_equal(received, "axbyazbpaq");
+    console_set_focus(&b);
+    console_close(&a);
+    console_open(&a);
+    type("r");
+    console_set_focus(&monitor);
+    console_close(&b);
+    console_open(&b);
+    assert_true(console_has_focus(&monitor));
+    console_close(&a);
+    console_close(&b);
+    type("\x1dns");
+    assert_string_equal(received, "axbyazbpaqbrms");
 }
 
 static void say_on_the_same_cpu(void)
@@ -507,6 +538,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(escape_switches_focus, start_two, end),
         cmocka_unit_test_setup_teardown(escape_help_monitor_quit, start, end),
         cmocka_unit_test_setup_teardown(close_finishes_the_line_and_passes_the_focus, start_two, end),
+        cmocka_unit_test_setup_teardown(opened_again, start_two, end),
         cmocka_unit_test_setup_teardown(log_gets_through_when_the_lock_is_held, start, end),
         cmocka_unit_test_setup_teardown(no_room, start_two, end),
         cmocka_unit_test_setup_teardown(last_output_begins_with_a_whole_line, start_two, end),

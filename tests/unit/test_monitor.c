@@ -59,9 +59,28 @@ static void names_with_a_vcpu(void **state)
     assert_string_equal(name, "?");
 }
 
+static void choices(void **state)
+{
+    static const char *const want[] = {"on", "off", "show"};
+    const char *usage = "trace NAME on|off|show [--json]";
+    char out[MONITOR_CHOICE_MAX];
+
+    (void)state;
+    for (u32 i = 0; i < ARRAY_SIZE(want); i++) {
+        assert_true(monitor_choice(usage, 2, i, out));
+        assert_string_equal(out, want[i]);
+    }
+    assert_false(monitor_choice(usage, 2, 3, out));
+    assert_false(monitor_choice(usage, 1, 0, out));
+    assert_false(monitor_choice(usage, 3, 0, out));
+    assert_false(monitor_choice(usage, 4, 0, out));
+    assert_true(monitor_choice("x longer-than-that|b", 1, 0, out));
+    assert_string_equal(out, "longer-");
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(numbers), cmocka_unit_test(names_with_a_vcpu)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(numbers), cmocka_unit_test(names_with_a_vcpu), cmocka_unit_test(choices)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

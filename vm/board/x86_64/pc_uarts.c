@@ -61,8 +61,9 @@ static struct irqline wire_of(struct pc_uarts *uarts, const struct vm *vm, struc
     return (struct irqline){.set = drive_shared, .chip = shared, .pin = number};
 }
 
-static void open_console(struct console_port *console, struct vuart *uart)
+static void open_console(struct console_port *console, struct vuart *uart, u32 place)
 {
+    console->place = place;
     console->receive = receive;
     console->writable = writable;
     console->arg = uart;
@@ -82,7 +83,7 @@ static int attach_port(struct pc_uarts *uarts, struct vm *vm, struct pc_irqchip 
     if (index != 0) {
         (void)fmt_snprintf(console->name, sizeof(console->name), "%.26s:%s", vm->config->name, names[number]);
     }
-    open_console(console, uart);
+    open_console(console, uart, vm->id * UART_PORTS + index);
     uarts->count++;
     return vuart_attach(uart, &vm->pio, uart_port(number));
 }
@@ -93,7 +94,7 @@ int pc_uarts_attach(struct pc_uarts *uarts, struct vm *vm, struct pc_irqchip *ch
     int rc = 0;
 
     if (count == 0) {
-        open_console(&vm->console, NULL);
+        open_console(&vm->console, NULL, vm->id * UART_PORTS);
         return 0;
     }
     uarts->chips = heap_alloc(count * sizeof(*uarts->chips));
