@@ -104,6 +104,108 @@ static void stacks_of_the_tss(void **state)
     assert_string_equal(why, "TSS limit 0xa: no stack for vector 3 (#BP)");
 }
 
+#define GATE32 0x00008E0000080000ULL
+#define CODE32 0x00CF9B000000FFFFULL
+#define DATA32 0x00CF93000000FFFFULL
+#define TSS 0xC000ULL
+#define TSS_AT_C000 0x00008900C0000067ULL
+
+static void not_delivered(const char *want)
+{
+    assert_false(autopsy_deliverable(&guest.v, VECTOR_UD, why));
+    assert_string_equal(why, want);
+}
+
+/* A guest in ring 3 of protected mode, without paging, that could take any exception. */
+static void healthy_protected(void)
+{
+    guest_reset_protected();
+    guest.v.cpu = CPU_MAX;
+    guest.v.arch.cpl = 3;
+    for (u64 vector = 0; vector < 32; vector++) {
+        guest_write64(IDT + 8 * vector, GATE32 | CODE);
+    }
+    guest_write64(GDT + 8, CODE32);
+    guest_write64(GDT + 0x10, DATA32);
+    guest_write64(GDT + 0x18, TSS_AT_C000);
+    guest.v.arch.gdtr = (struct x86_dtr){GDT, 0x1F};
+    guest.v.arch.idtr = (struct x86_dtr){IDT, 255};
+    guest.v.arch.seg[X86_TR] = (struct x86_seg){.base = TSS, .limit = 103, .attr = 0x8B};
+    guest_write64(TSS + 4, STACK | 0x10ULL << 32);
+    assert_true(autopsy_deliverable(&guest.v, VECTOR_UD, why));
+}
+
+static void stacks_of_a_32_bit_tss(void **state)
+{
+    (void)state;
+    healthy_protected();
+    guest_write64(TSS + 4, STACK);
+    not_delivered("stack entry of the TSS for vector 6 (#UD) has a null selector");
+    guest_write64(TSS + 4, STACK | 0x20ULL << 32);
+    not_delivered("selector 0x20 in the stack entry of the TSS for vector 6 (#UD) is beyond the GDT limit 0x1f");
+    guest_write64(TSS + 4, STACK | 0x8ULL << 32);
+    not_delivered("selector 0x8 in the stack entry of the TSS for vector 6 (#UD) is no writable data segment that is present");
+    guest_write64(TSS + 4, STACK | 0x13ULL << 32);
+    not_delivered("selector 0x13 in the stack entry of the TSS for vector 6 (#UD) is not of ring 0");
+    guest_write64(TSS + 4, (GUEST_RAM_BYTES + 4) | 0x10ULL << 32);
+    not_delivered("stack at 0x40000: gpa 0x40000 is no memory");
+    healthy_protected();
+    guest.v.arch.seg[X86_TR].limit = 8;
+    not_delivered("TSS limit 0x8: no stack for vector 6 (#UD)");
+    guest.v.arch.seg[X86_TR] = (struct x86_seg){.base = TSS, .limit = 43, .attr = 0x83}; /* 16 bits: SP0, SS0 */
+    guest_write64(TSS, 0x1000ULL << 16 | 0x10ULL << 32);
+    assert_true(autopsy_deliverable(&guest.v, VECTOR_UD, why));
+    guest_write64(TSS, 0x1000ULL << 16);
+    not_delivered("stack entry of the TSS for vector 6 (#UD) has a null selector");
+    healthy_protected();
+    guest.v.arch.rflags |= RFLAGS_VM;
+    assert_true(autopsy_deliverable(&guest.v, VECTOR_UD, why));
+    guest_write64(GDT + 8, CODE32 | BIT(46) | BIT(45));
+    not_delivered("selector 0x8 in the gate of vector 6 (#UD) is code of ring 3, which ring 3 in virtual-8086 mode may not enter");
+}
+
+static void limits_of_stacks(void **state)
+{
+    struct x86_seg *ss = &guest.v.arch.seg[X86_SS];
+
+    (void)state;
+    healthy_protected();
+    guest.v.arch.cpl = 0;
+    guest.v.arch.gpr[X86_RSP] = 0x1000;
+    ss->limit = 0xFFF;
+    assert_true(autopsy_deliverable(&guest.v, VECTOR_UD, why));
+    guest.v.arch.gpr[X86_RSP] = 0x1001;
+    not_delivered("stack pointer 0x1001 is not within its segment's limit 0xfff");
+    guest.v.arch.gpr[X86_RSP] = 2;
+    not_delivered("stack pointer 0x2 is not within its segment's limit 0xfff");
+    ss->attr |= BIT32(2); /* expand down */
+    not_delivered("stack pointer 0x2 is not within its segment's limit 0xfff");
+    guest.v.arch.gpr[X86_RSP] = 0x1004;
+    assert_true(autopsy_deliverable(&guest.v, VECTOR_UD, why));
+}
+
+static void task_gates_and_the_ldt(void **state)
+{
+    (void)state;
+    healthy_protected();
+    guest_write64(IDT + 48, 0x0000850000180000ULL);
+    assert_true(autopsy_deliverable(&guest.v, VECTOR_UD, why));
+    guest_write64(GDT + 0x18, TSS_AT_C000 | BIT(41));
+    not_delivered("TSS 0x18 in the task gate of vector 6 (#UD) is busy");
+    guest_write64(GDT + 0x18, TSS_AT_C000 - 1);
+    not_delivered("TSS 0x18 in the task gate of vector 6 (#UD) has the limit 0x66, which is too little");
+    guest_write64(GDT + 0x18, DATA32);
+    not_delivered("selector 0x18 in the task gate of vector 6 (#UD) is no TSS that is present");
+    guest_write64(IDT + 48, (GATE32 | CODE) + 0x40000);
+    guest.v.arch.seg[X86_LDTR] = (struct x86_seg){.base = 0xD000, .limit = 7, .attr = 0x82};
+    not_delivered("selector 0xc in the gate of vector 6 (#UD) is beyond the LDT limit 0x7");
+    guest.v.arch.seg[X86_LDTR].limit = 15;
+    guest_write64(0xD008, CODE32);
+    assert_true(autopsy_deliverable(&guest.v, VECTOR_UD, why));
+    guest.v.arch.seg[X86_LDTR].attr |= BIT32(16);
+    not_delivered("selector 0xc in the gate of vector 6 (#UD) is beyond the LDT limit 0x0");
+}
+
 static void real_mode(void **state)
 {
     (void)state;
@@ -115,6 +217,9 @@ static void real_mode(void **state)
     says(VCPU_DEATH_SHUTDOWN, "IDT, GDT, TSS and stack look right by now");
     guest.v.arch.idtr.limit = 0x21 * 4 + 2;
     says(VCPU_DEATH_SHUTDOWN, "IDT limit 0x86: no gate for vector 33");
+    guest.v.arch.idtr.limit = 0x3FF;
+    guest.v.arch.gpr[X86_RSP] = 1;
+    says(VCPU_DEATH_SHUTDOWN, "stack pointer 0x1 is not within its segment's limit 0xffff");
 }
 
 static void other_deaths(void **state)
@@ -205,6 +310,9 @@ int main(void)
         cmocka_unit_test_setup(a_healthy_guest_takes_every_exception, setup),
         cmocka_unit_test_setup(one_thing_wrong, setup),
         cmocka_unit_test_setup(stacks_of_the_tss, setup),
+        cmocka_unit_test_setup(stacks_of_a_32_bit_tss, setup),
+        cmocka_unit_test_setup(limits_of_stacks, setup),
+        cmocka_unit_test_setup(task_gates_and_the_ldt, setup),
         cmocka_unit_test_setup(real_mode, setup),
         cmocka_unit_test_setup(other_deaths, setup),
         cmocka_unit_test_setup(instructions_have_names, setup),

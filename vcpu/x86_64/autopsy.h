@@ -16,8 +16,8 @@ void autopsy_name_insn(const struct vcpu_arch *a, const struct x86_insn *in, cha
 /* Can len bytes (at most a page) at va be accessed? If not, why: "<what> at 0x...: <cause>". */
 bool autopsy_reachable(struct vcpu *v, u64 va, size_t len, u32 access, const char *what, char *why);
 
-/* Would the exception vector be delivered with the IDT, GDT, TSS and stack as they are? If not, why. What is not looked
- * at counts as right: task gates, the LDT, stacks of inner rings outside 64-bit mode. SDM Vol. 3 chapter 6. */
+/* Would the exception vector be delivered with the IDT, GDT, LDT, TSS and stack as they are? If not, why. Of a task gate only the
+ * TSS's descriptor is looked at, not what is in it. SDM Vol. 3 chapter 6. */
 bool autopsy_deliverable(struct vcpu *v, u8 vector, char *why);
 
 /* The sentence for this death; "" when nothing is known. */

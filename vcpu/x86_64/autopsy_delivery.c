@@ -22,16 +22,32 @@
 #define DESC_P BIT(47)
 #define DESC_CODE_BITS (BIT(44) | BIT(43))
 #define DESC_CONFORMING BIT(42)
+#define DESC_EXPAND_DOWN BIT(42)
+#define DESC_DATA_BITS (BIT(44) | BIT(43) | BIT(41))
+#define DESC_DATA_WRITABLE (BIT(44) | BIT(41))
+#define DESC_LIMIT_LOW GENMASK(15, 0)
+#define DESC_LIMIT_HIGH GENMASK(51, 48)
 #define DESC_L BIT(53)
+#define DESC_BIG BIT(54)
+#define DESC_PAGES BIT(55)
 #define DESC_BASE_LOW GENMASK(39, 16)
 #define DESC_BASE_HIGH GENMASK(63, 56)
 #define SELECTOR_TI 4U
 #define SELECTOR_RPL 3U
 #define TSS_STACKS 4U
 #define TSS_IST 36U
+#define TSS_LIMIT_LEAST 0x67U
+#define TSS16_LIMIT_LEAST 0x2BU
 #define PUSHED 8U
 
+/* The layout of struct x86_seg's attr. */
+#define SEG_EXPAND_DOWN BIT32(2)
+#define SEG_TYPE_32 BIT32(3) /* of a TSS */
+#define SEG_BIG BIT32(14)
+#define SEG_UNUSABLE BIT32(16)
+
 enum gate_type { GATE_TASK = 5, GATE_INT16 = 6, GATE_TRAP16 = 7, GATE_INT32 = 14, GATE_TRAP32 = 15 };
+enum tss_type { TSS16_AVAILABLE = 1, TSS16_BUSY = 3, TSS_AVAILABLE = 9, TSS_BUSY = 11 };
 
 #define SAY(d, ...) ((void)fmt_snprintf((d)->why, AUTOPSY_WHY_MAX, __VA_ARGS__), false)
 
@@ -44,6 +60,13 @@ struct delivery {
     u64 gate, gate_high;
     u64 code; /* the code descriptor */
     char *why;
+};
+
+/* Where the first of what is pushed goes. */
+struct stack {
+    u64 base, pointer;
+    u32 limit;
+    bool expand_down, big;
 };
 
 static void name_vector(struct delivery *d)
@@ -107,30 +130,86 @@ static bool check_gate(struct delivery *d)
     return (d->gate & DESC_P) != 0 || SAY(d, "gate of %s is not present", d->name);
 }
 
+/* The descriptor of a selector that lies in what `holder` names. Says what is wrong. */
+static bool read_descriptor(const struct delivery *d, u32 selector, const char *holder, u64 *descriptor)
+{
+    bool local = (selector & SELECTOR_TI) != 0;
+    const struct x86_seg *ldtr = &d->a->seg[X86_LDTR];
+    u64 base = local ? ldtr->base : d->a->gdtr.base;
+    u32 limit = !local ? d->a->gdtr.limit : (ldtr->attr & SEG_UNUSABLE) == 0 ? ldtr->limit : 0;
+    u32 offset = selector & ~(SELECTOR_TI | SELECTOR_RPL);
+    const char *table = local ? "LDT" : "GDT";
+    char what[64];
+
+    if (offset == 0 && !local) {
+        return SAY(d, "%s has a null selector", holder);
+    }
+    if (offset + 7 > limit) {
+        return SAY(d, "selector 0x%x in the %s is beyond the %s limit 0x%x", selector, holder, table, limit);
+    }
+    (void)fmt_snprintf(what, sizeof(what), "%s entry 0x%x for %s", table, selector, d->name);
+    return read_table(d, base + offset, descriptor, sizeof(*descriptor), what);
+}
+
+static u64 base_of(u64 descriptor)
+{
+    return FIELD_GET(DESC_BASE_LOW, descriptor) | FIELD_GET(DESC_BASE_HIGH, descriptor) << 24;
+}
+
+static u32 limit_of(u64 descriptor)
+{
+    u32 limit = (u32)(FIELD_GET(DESC_LIMIT_LOW, descriptor) | FIELD_GET(DESC_LIMIT_HIGH, descriptor) << 16);
+
+    return (descriptor & DESC_PAGES) != 0 ? limit << 12 | (u32)GENMASK(11, 0) : limit;
+}
+
 static bool check_code(struct delivery *d)
 {
     u32 selector = (u32)FIELD_GET(GATE_SELECTOR, d->gate);
-    u32 offset = selector & ~(SELECTOR_TI | SELECTOR_RPL);
-    char what[64];
+    u32 ring;
+    char holder[48];
 
-    if (offset == 0) {
-        return SAY(d, "gate of %s has a null selector", d->name);
-    }
-    if (offset + 7 > d->a->gdtr.limit) {
-        return SAY(d, "selector 0x%x in the gate of %s is beyond the GDT limit 0x%x", selector, d->name, d->a->gdtr.limit);
-    }
-    (void)fmt_snprintf(what, sizeof(what), "GDT entry 0x%x for %s", selector, d->name);
-    if (!read_table(d, d->a->gdtr.base + offset, &d->code, sizeof(d->code), what)) {
+    (void)fmt_snprintf(holder, sizeof(holder), "gate of %s", d->name);
+    if (!read_descriptor(d, selector, holder, &d->code)) {
         return false;
     }
     if ((d->code & DESC_CODE_BITS) != DESC_CODE_BITS) {
-        return SAY(d, "selector 0x%x in the gate of %s is no code segment", selector, d->name);
+        return SAY(d, "selector 0x%x in the %s is no code segment", selector, holder);
     }
     if ((d->code & DESC_P) == 0) {
-        return SAY(d, "selector 0x%x in the gate of %s is not present", selector, d->name);
+        return SAY(d, "selector 0x%x in the %s is not present", selector, holder);
+    }
+    ring = (u32)FIELD_GET(DESC_DPL, d->code);
+    if (ring > d->a->cpl || (ring != 0 && (d->a->rflags & RFLAGS_VM) != 0)) {
+        return SAY(d, "selector 0x%x in the %s is code of ring %u, which ring %u%s may not enter", selector, holder, ring,
+                   d->a->cpl, (d->a->rflags & RFLAGS_VM) != 0 ? " in virtual-8086 mode" : "");
     }
     return !d->long_mode || (d->code & DESC_L) != 0 ||
-           SAY(d, "selector 0x%x in the gate of %s is no 64-bit code segment", selector, d->name);
+           SAY(d, "selector 0x%x in the %s is no 64-bit code segment", selector, holder);
+}
+
+/* SDM Vol. 3, 8.2.1 "Task-State Segment (TSS)", 8.2.5 "Task-Gate Descriptor". */
+static bool check_task(const struct delivery *d)
+{
+    u32 selector = (u32)FIELD_GET(GATE_SELECTOR, d->gate);
+    u64 tss = 0;
+    char holder[48];
+
+    (void)fmt_snprintf(holder, sizeof(holder), "task gate of %s", d->name);
+    if (!read_descriptor(d, selector, holder, &tss)) {
+        return false;
+    }
+    u64 type = FIELD_GET(DESC_TYPE, tss);
+    if (type == TSS_BUSY || type == TSS16_BUSY) {
+        return SAY(d, "TSS 0x%x in the %s is busy", selector, holder);
+    }
+    if ((type != TSS_AVAILABLE && type != TSS16_AVAILABLE) || (tss & DESC_P) == 0) {
+        return SAY(d, "selector 0x%x in the %s is no TSS that is present", selector, holder);
+    }
+    if (limit_of(tss) < (type == TSS_AVAILABLE ? TSS_LIMIT_LEAST : TSS16_LIMIT_LEAST)) {
+        return SAY(d, "TSS 0x%x in the %s has the limit 0x%x, which is too little", selector, holder, limit_of(tss));
+    }
+    return autopsy_reachable(d->v, base_of(tss), TSS16_LIMIT_LEAST + 1, X86_ACCESS_WRITE, "TSS", d->why);
 }
 
 static bool check_handler(const struct delivery *d)
@@ -141,15 +220,14 @@ static bool check_handler(const struct delivery *d)
     if (d->long_mode) {
         offset |= FIELD_GET(GATE_OFFSET_HIGH, d->gate_high) << 32;
     } else {
-        offset += FIELD_GET(DESC_BASE_LOW, d->code) | FIELD_GET(DESC_BASE_HIGH, d->code) << 24;
-        offset &= GENMASK(31, 0);
+        offset = (base_of(d->code) + offset) & GENMASK(31, 0);
     }
     (void)fmt_snprintf(what, sizeof(what), "handler of %s", d->name);
     return autopsy_reachable(d->v, offset, 1, X86_ACCESS_FETCH, what, d->why);
 }
 
-/* The stack pointer that the TSS gives; only looked at in 64-bit mode. */
-static bool stack_of_tss(const struct delivery *d, u32 at, u64 *rsp)
+/* The stack pointer that a 64-bit TSS gives. */
+static bool pointer_of_tss(const struct delivery *d, u32 at, u64 *rsp)
 {
     const struct x86_seg *tr = &d->a->seg[X86_TR];
 
@@ -159,23 +237,75 @@ static bool stack_of_tss(const struct delivery *d, u32 at, u64 *rsp)
     return read_table(d, tr->base + at, rsp, sizeof(*rsp), "TSS");
 }
 
+/* The stack that a TSS gives outside 64-bit mode: a pointer and a selector for each inner ring. SDM Vol. 3, 8.2.1, 6.12.1. */
+static bool stack_of_tss(const struct delivery *d, u32 ring, struct stack *stack)
+{
+    const struct x86_seg *tr = &d->a->seg[X86_TR];
+    u32 size = (tr->attr & SEG_TYPE_32) != 0 ? 4 : 2;
+    u32 at = size + 2 * size * ring;
+    u16 selector = 0;
+    u64 descriptor = 0;
+    char holder[64];
+
+    if (at + size + 1 > tr->limit) {
+        return SAY(d, "TSS limit 0x%x: no stack for %s", tr->limit, d->name);
+    }
+    (void)fmt_snprintf(holder, sizeof(holder), "stack entry of the TSS for %s", d->name);
+    if (!read_table(d, tr->base + at, &stack->pointer, size, "TSS") ||
+        !read_table(d, tr->base + at + size, &selector, sizeof(selector), "TSS") ||
+        !read_descriptor(d, selector, holder, &descriptor)) {
+        return false;
+    }
+    if ((descriptor & DESC_DATA_BITS) != DESC_DATA_WRITABLE || (descriptor & DESC_P) == 0) {
+        return SAY(d, "selector 0x%x in the %s is no writable data segment that is present", selector, holder);
+    }
+    if (FIELD_GET(DESC_DPL, descriptor) != ring || (selector & SELECTOR_RPL) != ring) {
+        return SAY(d, "selector 0x%x in the %s is not of ring %u", selector, holder, ring);
+    }
+    stack->base = base_of(descriptor);
+    stack->limit = limit_of(descriptor);
+    stack->expand_down = (descriptor & DESC_EXPAND_DOWN) != 0;
+    stack->big = (descriptor & DESC_BIG) != 0;
+    return true;
+}
+
+/* SDM Vol. 3, 5.3 "Limit Checking". */
+static bool check_segment_stack(const struct delivery *d, const struct stack *stack, u32 pushed)
+{
+    u32 mask = stack->big ? (u32)GENMASK(31, 0) : (u32)GENMASK(15, 0);
+    u32 first = ((u32)stack->pointer - pushed) & mask, last = ((u32)stack->pointer - 1) & mask;
+    bool inside = first <= last && (stack->expand_down ? first > stack->limit : last <= stack->limit);
+
+    if (!inside) {
+        return SAY(d, "stack pointer 0x%x is not within its segment's limit 0x%x", (u32)stack->pointer & mask, stack->limit);
+    }
+    return autopsy_reachable(d->v, (stack->base + first) & GENMASK(31, 0), pushed, X86_ACCESS_WRITE, "stack", d->why);
+}
+
+static struct stack present_stack(const struct vcpu_arch *a)
+{
+    const struct x86_seg *ss = &a->seg[X86_SS];
+
+    return (struct stack){.base = ss->base, .pointer = a->gpr[X86_RSP], .limit = ss->limit,
+                          .expand_down = (ss->attr & SEG_EXPAND_DOWN) != 0, .big = (ss->attr & SEG_BIG) != 0};
+}
+
 static bool check_stack(const struct delivery *d)
 {
     u32 ist = d->long_mode ? (u32)FIELD_GET(GATE_IST, d->gate) : 0;
     u32 ring = (u32)FIELD_GET(DESC_DPL, d->code);
     bool inner = (d->code & DESC_CONFORMING) == 0 && ring < d->a->cpl;
-    u64 rsp = d->a->gpr[X86_RSP];
+    u64 type = FIELD_GET(DESC_TYPE, d->gate);
+    struct stack stack = present_stack(d->a);
 
-    if ((inner || ist != 0) && !d->long_mode) {
-        return true;
+    if (!d->long_mode) {
+        return (!inner || stack_of_tss(d, ring, &stack)) &&
+               check_segment_stack(d, &stack, type == GATE_INT32 || type == GATE_TRAP32 ? 4 : 2);
     }
-    if ((inner || ist != 0) && !stack_of_tss(d, ist != 0 ? TSS_IST + 8 * ist - 8 : TSS_STACKS + 8 * ring, &rsp)) {
+    if ((inner || ist != 0) && !pointer_of_tss(d, ist != 0 ? TSS_IST + 8 * ist - 8 : TSS_STACKS + 8 * ring, &stack.pointer)) {
         return false;
     }
-    if (!d->long_mode) {
-        rsp = (d->a->seg[X86_SS].base + (u32)rsp) & GENMASK(31, 0);
-    }
-    return autopsy_reachable(d->v, rsp - PUSHED, PUSHED, X86_ACCESS_WRITE, "stack", d->why);
+    return autopsy_reachable(d->v, stack.pointer - PUSHED, PUSHED, X86_ACCESS_WRITE, "stack", d->why);
 }
 
 bool autopsy_deliverable(struct vcpu *v, u8 vector, char *why)
@@ -185,14 +315,14 @@ bool autopsy_deliverable(struct vcpu *v, u8 vector, char *why)
 
     name_vector(&d);
     if ((a->cr0 & CR0_PE) == 0) {
-        return check_limit(&d, REAL_VECTOR_BYTES);
+        struct stack stack = present_stack(a);
+        return check_limit(&d, REAL_VECTOR_BYTES) && check_segment_stack(&d, &stack, 2);
     }
     if (!check_gate(&d)) {
         return false;
     }
-    bool other_table = (FIELD_GET(GATE_SELECTOR, d.gate) & SELECTOR_TI) != 0;
-    if (other_table || FIELD_GET(DESC_TYPE, d.gate) == GATE_TASK) {
-        return true;
+    if (FIELD_GET(DESC_TYPE, d.gate) == GATE_TASK) {
+        return check_task(&d);
     }
     return check_code(&d) && check_handler(&d) && check_stack(&d);
 }
