@@ -3,6 +3,7 @@
 #include "kernel/lib/errno.h"
 #include "kernel/time.h"
 #include "mm/heap.h"
+#include <arch/cpu.h>
 
 enum { REG_DATA = 0, REG_DLL = 0, REG_IER = 1, REG_DLM = 1, REG_FCR = 2 };
 enum { REG_LCR = 3, REG_MCR = 4, REG_LSR = 5, REG_SCR = 7 };
@@ -40,6 +41,7 @@ static bool wait_lsr(struct uart16550 *uart, u8 bits, u32 spins)
         if (spins-- == 0) {
             return false;
         }
+        arch_cpu_relax(); /* and in QEMU this lets the thread run that empties the FIFO */
     }
     return true;
 }

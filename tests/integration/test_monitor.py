@@ -231,7 +231,7 @@ def test_started_by_hand(machine, guest, backend):
 
 @pytest.mark.backends("svm", "bochs-vmx")
 def test_killed_neighbour_is_not_missed(machine, guest, backend):
-    """Row 70: killing one VM, even one that spins with interrupts off, leaves the other's counter running."""
+    """Row 70: killing one VM, even one that spins with interrupts off, leaves the other's counter running. The monitor's reboot."""
     m = machine(backend=backend, cmdline=CMDLINE, modules=[
         (guest("spin"), "kernel vm=spin type=flat mode=real load=0x7c00 mem=4M"), (guest("beat"), f"kernel vm=b {BEAT}")])
     m.wait_for(r"^\[b\] beat 1$")
@@ -244,6 +244,13 @@ def test_killed_neighbour_is_not_missed(machine, guest, backend):
     assert s.run("start spin") == ["ok"] and s.state("spin") == "running"
     wait_beats(m, "b", 5)
     assert beats(m.text, "b") == list(range(len(beats(m.text, "b"))))
+    start = len(m.text)
+    m.send("reboot\r")
+    m.wait_for(r"^MOTE: verdict=\w+ code=\d+\n", start=start)
+    if backend == "svm":
+        assert m.process.wait(timeout=60) == 0  # QEMU was asked to end then
+    else:
+        m.wait_for(r"^MOTE: version=.*\n", start=start, timeout=120)
 
 
 @pytest.mark.backends("svm", "bochs-vmx")

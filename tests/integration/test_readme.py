@@ -140,7 +140,9 @@ def test_make_run_without_the_right_to_install():
 
 
 def test_targets_exist():
-    """Every make target that the README names is one that `make help` lists or that make can plan."""
+    """Every make target that the README names is one that `make help` lists or that make can plan; each block has a test here."""
+    assert re.findall(r"^```(\w+)\n", README, re.MULTILINE) == ["sh", "text", "text", "nasm"]
+    assert block("sh") == "make run\nmake test\n"
     for target in sorted(set(re.findall(r"`make ([a-z-]+)", README)) | set(re.findall(r"^make ([a-z-]+)$", README, re.MULTILINE))):
         plan = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, text=True, check=False)
         assert plan.returncode == 0, f"make {target}: {plan.stderr}"
