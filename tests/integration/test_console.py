@@ -114,7 +114,7 @@ class Line:
 @pytest.mark.backends("svm")
 def test_several_serial_consoles(machine, guest, backend):
     """Four at once, one of them at a port that no PC has, COM3 on the interrupt line of COM1: the same text on each, input
-    from each; a port without a UART is left out. (QEMU only: the runner reads one line of Bochs'.)"""
+    from each, a script at the monitor over one; a port without a UART is left out. (QEMU only: the runner reads one line of Bochs'.)"""
     lines = {name: Line() for name in ("com2", "com3", "odd")}
     ports = {"com2": "iobase=0x2f8,irq=3", "com3": "iobase=0x3e8,irq=4", "odd": "iobase=0x2a0,irq=5"}
     extra = []
@@ -131,9 +131,12 @@ def test_several_serial_consoles(machine, guest, backend):
         data = b"hello from " + name.encode()
         m.wait_for(rf"^heard count={len(data)} sum={checksum(data):x} overruns=0$")
     assert sum("port=0x2e8 does not answer" in line for line in m.lines) == 1
-    m.send(ESCAPE + "m")  # who has left the monitor wants on-idle= again
-    m.wait_for(r"^mote> ")
-    m.send(ESCAPE + "1\r")
+    script = lines["com2"]
+    script.socket.sendall(ESCAPE.encode() + b"mvms --json\r")
+    script.wait_for(r'^\[\{"name":"ear","state":"running",.*\}\]\n')
+    script.socket.sendall(ESCAPE.encode() + b"1")  # who has left the monitor wants on-idle= again
+    script.wait_for(r"^MOTE: console focus=ear\n")
+    m.send("\r")
     m.wait_for(r"^heard count=0 ")
     assert m.finish() == 0
     for name, line in lines.items():

@@ -138,8 +138,10 @@ def test_timers_with_cancel(machine, guest, backend):
 
 
 def test_virtualization_off_and_on(machine, guest, backend):
-    """Row 6: a VM runs, every CPU leaves virtualization and enters it again, another VM runs, on each of the CPUs."""
+    """Row 6: a VM runs, every CPU leaves virtualization and enters it again, another VM runs, on each of the CPUs. And the monitor's
+    move sends a vCPU from one to another."""
     modules = [(guest("hello"), f"kernel vm={vm} {FLAT} mem=8M start=manual pin={pin}") for vm, pin in (("a", 0), ("b", 0), ("c", 1))]
+    modules.append((guest("tick"), "kernel vm=ticks type=flat mode=real load=0x7c00 mem=4M start=manual"))
     m = machine(backend=backend, cpus=2, cmdline="console=com1 on-idle=poweroff", modules=modules)
     m.wait_for(r"ev=boot")
     s = Session(m).enter()
@@ -149,5 +151,14 @@ def test_virtualization_off_and_on(machine, guest, backend):
         m.wait_for(rf"^MOTE: vm={vm} ev=exit reason=hypercall code=0 ", start=start)
         m.wait_for(rf"^MOTE: vm={vm} ev=freed leaked-frames=0 ", start=start)
         assert s.run("reenable") == ["off on 2 CPUs, on again on 2 of 2"]
+    assert s.run("start ticks") == ["ok"]
+    for cpu in (1, 0, 1):
+        assert s.run(f"move ticks.0 {cpu}") == ["ok"]
+        for _ in range(100):
+            (vcpu,) = s.json("vm ticks --json")["vcpu"]
+            if vcpu["cpu"] == cpu:
+                break
+        assert vcpu["cpu"] == cpu and vcpu["moves"] > 0, vcpu
+    assert s.run("move ticks 2") == ["error: out of range"]
     m.send("poweroff\r")
     assert m.finish() == 0
