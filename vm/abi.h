@@ -16,7 +16,7 @@
 #define MOTE_HC_BREAK 0x4D540007   /* only with selftest=on: make this CPU's state one that the hardware refuses to enter */
 #define MOTE_HC_CPU 0x4D540008     /* only with selftest=on: -> the host's CPU that runs the caller now */
 #define MOTE_HC_MOVE 0x4D540009    /* only with selftest=on: go on at the host's CPU RDI -> 0 or MOTE_EINVAL */
-/* Kick the watchdog that the key watchdog=TIME gives the VM -> its time in ms, or 0: it has none. It runs from the VM's start,
+/* Kick the watchdog that the key watchdog=TIME gives the VM -> its period in ms, or 0: it has none. It runs from the VM's start,
  * whether the guest ever kicks or not; any CPU of the VM may kick. A VM whose last kick, or start, is older than TIME has crashed:
  * ev=crash reason=watchdog, and on-crash= says what follows. With it, a VM whose CPUs have all halted for good crashes so, too,
  * in place of ending by itself. A pause from the monitor stops its time. */
@@ -48,5 +48,11 @@
 
 /* I/O port: a byte written here ends the VM with that exit code. */
 #define MOTE_PORT_EXIT 0xF4
+/* I/O ports of a VM with watchdog=, 32 bits each: a write to the first kicks, a read gives the milliseconds that are left, and bit
+ * 31; the second has the period in milliseconds, which the guest can make shorter than watchdog= is, but not longer. The ACPI table
+ * WDAT describes them, for drivers of operating systems; a VM of the role firmware has none. */
+#define MOTE_PORT_WATCHDOG 0x610
+#define MOTE_PORT_WATCHDOG_PERIOD 0x614
+#define MOTE_WATCHDOG_RUNS 0x80000000U
 /* I/O port: a byte written here goes to the VM's console, as in other emulators. */
 #define MOTE_PORT_DEBUG 0xE9

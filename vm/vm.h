@@ -69,6 +69,7 @@ struct vm_cpu {
 /* The key watchdog=; times on the scale of time_now_ns(). */
 struct vm_watchdog {
     struct timer timer;
+    u64 period_ns; /* watchdog=, or less if the guest wants so; written by any CPU of the VM */
     u64 kicked_ns; /* the last kick, or the VM's start, less what had been frozen by then; written by any CPU of the VM */
     u64 frozen_ns; /* how long the VM has been paused in all */
     u64 paused_ns; /* since when it is */
@@ -214,6 +215,10 @@ void vm_watchdog_pause(struct vm *vm);
 void vm_watchdog_resume(struct vm *vm);
 /* The guest is alive. Returns the period in milliseconds, 0: there is no watchdog. Any CPU of the VM. */
 u64 vm_watchdog_kick(struct vm *vm);
+/* As a kick, with another period from now on, at most that of watchdog=. Any CPU of a VM with the key. */
+void vm_watchdog_set(struct vm *vm, u64 ms);
+/* The milliseconds that it has left. Any CPU of the VM. */
+u64 vm_watchdog_left_ms(const struct vm *vm);
 
 /* The report on a crashed VM (autopsy.c). */
 void vm_autopsy(struct vm *vm, enum vcpu_death death);

@@ -13,7 +13,7 @@ static u64 awake_ns(const struct vm *vm)
 static u64 left_ns(const struct vm *vm)
 {
     s64 silent = (s64)(awake_ns(vm) - READ_ONCE(vm->watchdog.kicked_ns));
-    s64 left = (s64)vm->config->watchdog_ns - silent;
+    s64 left = (s64)READ_ONCE(vm->watchdog.period_ns) - silent;
 
     return left > 0 ? (u64)left : 0;
 }
@@ -31,13 +31,14 @@ static void fire(struct timer *timer)
         timer_arm(timer, time_now_ns() + left);
         return;
     }
-    vm_stop(vm, VM_END_WATCHDOG, 1, "after-ms=%llu kicks=%llu", (unsigned long long)(vm->config->watchdog_ns / NS_PER_MS),
+    vm_stop(vm, VM_END_WATCHDOG, 1, "after-ms=%llu kicks=%llu", (unsigned long long)(READ_ONCE(vm->watchdog.period_ns) / NS_PER_MS),
             (unsigned long long)READ_ONCE(vm->watchdog.kicks));
 }
 
 void vm_watchdog_init(struct vm *vm)
 {
     timer_init(&vm->watchdog.timer, fire, vm);
+    vm->watchdog.period_ns = vm->config->watchdog_ns;
 }
 
 void vm_watchdog_start(struct vm *vm)
@@ -70,5 +71,19 @@ u64 vm_watchdog_kick(struct vm *vm)
 {
     WRITE_ONCE(vm->watchdog.kicked_ns, awake_ns(vm));
     __atomic_fetch_add(&vm->watchdog.kicks, 1, __ATOMIC_RELAXED);
-    return vm->config->watchdog_ns / NS_PER_MS;
+    return READ_ONCE(vm->watchdog.period_ns) / NS_PER_MS;
+}
+
+void vm_watchdog_set(struct vm *vm, u64 ms)
+{
+    u64 most = vm->config->watchdog_ns / NS_PER_MS;
+
+    WRITE_ONCE(vm->watchdog.period_ns, MAX(MIN(ms, most), 1ULL) * NS_PER_MS);
+    (void)vm_watchdog_kick(vm);
+    timer_arm(&vm->watchdog.timer, time_now_ns() + left_ns(vm)); /* it may be due before the timer would look */
+}
+
+u64 vm_watchdog_left_ms(const struct vm *vm)
+{
+    return left_ns(vm) / NS_PER_MS;
 }

@@ -149,6 +149,33 @@ static void test_uarts(u64 dsdt)
     check(wrong == 0, "dsdt-uarts", "described=%u wrong=%u", described, wrong);
 }
 
+/* The watchdog's table, its port and the hypercall tell the same; without watchdog= there is nothing of it. */
+static void test_watchdog(u64 wdat)
+{
+    u32 period = (u32)hypercall(MOTE_HC_WATCHDOG, 0, 0, 0, 0, 0, 0);
+
+    if (wdat == 0) {
+        check(period == 0 && inl(MOTE_PORT_WATCHDOG) == ~0U, "watchdog", "period=%u port=0x%x", period, inl(MOTE_PORT_WATCHDOG));
+        check(inl(MOTE_PORT_WATCHDOG_PERIOD) == ~0U, "watchdog-period", "port=0x%x", inl(MOTE_PORT_WATCHDOG_PERIOD));
+        return;
+    }
+    u16 port = (u16)u64_at(wdat + 68 + 8); /* of the first action */
+    u32 before = inl(port), units = u32_at(wdat + 48), most = u32_at(wdat + 52);
+    wait_us(20000);
+    u32 silent = inl(port);
+    outl(port, 1);
+    u32 kicked = inl(port);
+    outl(MOTE_PORT_WATCHDOG_PERIOD, 2 * most); /* not more than the owner gave */
+    u32 longest = inl(MOTE_PORT_WATCHDOG_PERIOD);
+    outl(MOTE_PORT_WATCHDOG_PERIOD, 500000);
+    u32 shorter = inl(port);
+    check(longest == most && shorter > (MOTE_WATCHDOG_RUNS | 490000U) && shorter <= (MOTE_WATCHDOG_RUNS | 500000U) &&
+              hypercall(MOTE_HC_WATCHDOG, 0, 0, 0, 0, 0, 0) == 500000, "watchdog-period", "longest=%u shorter=0x%x", longest, shorter);
+    bool runs = (before & silent & kicked & MOTE_WATCHDOG_RUNS) != 0 && (u8_at(wdat + 60) & 1) != 0;
+    check(runs && units == 1 && most == period && silent + 19 <= before && kicked > silent && kicked <= (MOTE_WATCHDOG_RUNS | most),
+          "watchdog", "period=%u of %u most=%u before=0x%x silent=0x%x kicked=0x%x", period, units, most, before, silent, kicked);
+}
+
 static void test_absent(u64 xsdt)
 {
     u32 described = (find_table(xsdt, "HPET") != 0) + (find_table(xsdt, "MCFG") != 0) + (find_table(xsdt, "SRAT") != 0) +
@@ -194,6 +221,7 @@ void guest_main(void)
     u64 fadt = find_table(xsdt, "FACP");
     test_fadt(fadt);
     test_uarts(u64_at(fadt + 140));
+    test_watchdog(find_table(xsdt, "WDAT"));
     check(tables_wrong == 0 && tables_seen != 0, "checksums", "seen=%u wrong=%u", tables_seen, tables_wrong);
     test_absent(xsdt);
     test_memory();

@@ -43,15 +43,15 @@ def test_abuse(machine, guest, backend):
 
 
 TABLES = {"rsdp", "madt-cpus", "madt-chips", "madt-overrides", "fadt-pm-timer", "fadt-reset-and-sci", "no-vga", "checksums", "absent",
-          "memory-end", "dsdt-uarts"}
+          "memory-end", "dsdt-uarts", "watchdog", "watchdog-period"}
 
 
 def test_tables(machine, guest, backend):
     """ACPI describes what is there, to VMs of different sizes."""
-    uarts = {"one": "", "four": "uart=com1,com4,com3", "many": "uart=com1,com2"}
+    keys = {"one": "", "four": "uart=com1,com4,com3 watchdog=1000s", "many": "uart=com1,com2"}
     sizes = {"one": (1, 24), "four": (4, 32), "many": (32, 48)}
     m = machine(backend=backend, cpus=2, modules=[
-        (guest("tables"), f"kernel vm={name} vcpus={cpus} type=flat mode=long load=0x100000 mem={mib}M {uarts[name]}")
+        (guest("tables"), f"kernel vm={name} vcpus={cpus} type=flat mode=long load=0x100000 mem={mib}M {keys[name]}")
         for name, (cpus, mib) in sizes.items()])
     assert m.finish(timeout=150) == 0
     for name, (cpus, mib) in sizes.items():
@@ -59,6 +59,7 @@ def test_tables(machine, guest, backend):
         assert set(checks) == TABLES and all(ok for ok, _ in checks.values()), (name, checks)
         said = dict(re.findall(rf"^\[{name}\] (cpus|memory|pci-devices) (\d+)$", m.text, re.MULTILINE))
         assert said == {"cpus": str(cpus), "memory": str(mib), "pci-devices": "1"}, name
+        assert ("period=1000000" in checks["watchdog"][1]) == (name == "four")
 
 
 FOUR_CPUS = {"start-cpus", "to-x2apic", "sipi-to-running", "init-stops", "init-then-sipi", "ipi-round-trips", "xapic-flat",

@@ -8,16 +8,21 @@ here=$(cd "$(dirname "$0")/../.." && pwd)
 mkdir -p "$out"
 out=$(cd "$out" && pwd)
 
+work='' unpacked='' package=''
+trap 'rm -rf "$work"' EXIT
+
 # unpack PACKAGE PATTERN FILE: the one file of the package that the pattern names
 unpack() {
     [ ! -s "$out/$3" ] || return 0
-    work=$(mktemp -d)
-    trap 'rm -rf "$work"' EXIT
-    chmod 755 "$work"
+    if [ "$unpacked" != "$1" ]; then
+        rm -rf "$work"
+        work=$(mktemp -d)
+        chmod 755 "$work"
+        (cd "$work" && apt-get -o APT::Sandbox::User=root download -qq "$1") && dpkg-deb -x "$work"/*.deb "$work/root" || return 1
+        unpacked=$1
+    fi
     # shellcheck disable=SC2086
-    (cd "$work" && apt-get -o APT::Sandbox::User=root download -qq "$1") && dpkg-deb -x "$work"/*.deb "$work/root" &&
-        cp "$work"/root/$2 "$out/$3.part" && mv "$out/$3.part" "$out/$3" || return 1
-    rm -rf "$work"
+    cp "$work"/root/$2 "$out/$3.part" && mv "$out/$3.part" "$out/$3"
 }
 
 # packed PACKAGE PATTERN FILE: the same of a file that is compressed
@@ -37,7 +42,15 @@ fetch() {
     unpack "$package" "boot/vmlinuz-*" "$2"
 }
 
+# The drivers that a watchdog and a power button want, of that very kernel.
+modules="watchdog/watchdog watchdog/wdat_wdt acpi/button input/evdev"
+for module in $modules; do
+    [ -s "$out/${module#*/}.ko" ] || rm -f "$out/vmlinuz"
+done
 fetch linux-image-cloud-amd64 vmlinuz
+for module in $modules; do
+    unpack "$package" "lib/modules/*/kernel/drivers/$module.ko" "${module#*/}.ko"
+done
 if [ "${2:-}" = std ]; then
     fetch linux-image-amd64 vmlinuz-std
     unpack memtest86+ boot/memtest86+x64.bin memtest64
@@ -50,10 +63,11 @@ if [ "${2:-}" = std ]; then
 fi
 if [ "$0" -nt "$out/initrd.gz" ] || [ "$here/tests/guests/linux/init" -nt "$out/initrd.gz" ] || [ ! -s "$out/initrd.gz" ]; then
     root=$(mktemp -d)
-    mkdir -p "$root/bin" "$root/dev" "$root/proc" "$root/sys" "$root/tmp"
+    mkdir -p "$root/bin" "$root/dev" "$root/lib/modules" "$root/proc" "$root/sys" "$root/tmp"
+    cp "$out"/*.ko "$root/lib/modules"
     cp /bin/busybox "$root/bin/busybox"
     for applet in sh cat echo ls mount poweroff reboot halt sleep uname dmesg ps free date sha256sum head wc grep mkdir \
-        mknod stty getty cttyhack setsid hexdump devmem test true sed dd cut sort vi nproc yes; do
+        mknod insmod stty getty cttyhack setsid hexdump devmem test true sed dd cut sort vi nproc yes; do
         ln -s busybox "$root/bin/$applet"
     done
     install -m 755 "$here/tests/guests/linux/init" "$root/init"

@@ -1,5 +1,7 @@
 #include "vm/board/x86_64/acpi.h"
 #include "kernel/lib/string.h"
+#include "kernel/time.h"
+#include "vm/abi.h"
 #include "vm/board/x86_64/acpi_dsdt.h"
 #include "vm/board/x86_64/irqchip.h"
 #include "vm/dev/x86_64/acpipm.h"
@@ -110,6 +112,34 @@ struct PACKED madt {
     struct madt_lapic lapic[VM_VCPUS_MAX];
 };
 
+/* "Hardware Watchdog Timers Design Specification" (Microsoft, 2006), the table WDAT: what to write and read for each action. */
+struct PACKED wdat_action {
+    u8 action, instruction;
+    u16 reserved;
+    struct gas at;
+    u32 value, mask;
+};
+_Static_assert(sizeof(struct wdat_action) == 24, "WDAT, watchdog instruction entry");
+
+enum { WDAT_RESET = 1, WDAT_CURRENT_COUNTDOWN = 4, WDAT_COUNTDOWN = 5, WDAT_SET_COUNTDOWN = 6,
+       WDAT_IS_RUNNING = 8, WDAT_SET_RUNNING = 9 };
+enum { WDAT_READ_VALUE = 0, WDAT_READ_COUNTDOWN = 1, WDAT_WRITE_VALUE = 2, WDAT_WRITE_COUNTDOWN = 3 };
+#define WDAT_ACTIONS 6U
+#define WDAT_ENABLED 0x01U
+#define WDAT_NO_PCI 0xFFU
+
+struct PACKED wdat {
+    struct sdt_header header;
+    u32 header_length;
+    u16 pci_segment;
+    u8 pci_bus, pci_device, pci_function, reserved0[3];
+    u32 period_ms, max_count, min_count;
+    u8 flags, reserved1[3];
+    u32 count;
+    struct wdat_action actions[WDAT_ACTIONS];
+};
+_Static_assert(offsetof(struct wdat, actions) == 68, "WDAT, header");
+
 #define MADT_LAPIC 0U
 #define MADT_IOAPIC 1U
 #define MADT_OVERRIDE 2U
@@ -136,8 +166,8 @@ struct PACKED madt {
 #define UNSUPPORTED_C2 101U
 #define UNSUPPORTED_C3 1001U
 
-enum { RSDP_AT = 0, XSDT_AT = 64, FADT_AT = 128, FACS_AT = 448, MADT_AT = 512, DSDT_AT = 1024 };
-_Static_assert(MADT_AT + sizeof(struct madt) <= DSDT_AT, "the tables do not overlap");
+enum { RSDP_AT = 0, XSDT_AT = 64, FADT_AT = 128, FACS_AT = 448, MADT_AT = 512, WDAT_AT = 1024, DSDT_AT = 1280 };
+_Static_assert(MADT_AT + sizeof(struct madt) <= WDAT_AT && WDAT_AT + sizeof(struct wdat) <= DSDT_AT, "the tables do not overlap");
 
 static u8 checksum(const void *data, size_t len)
 {
@@ -196,21 +226,23 @@ static struct fadt build_fadt(u64 base)
     return f;
 }
 
-static int write_rsdp_and_xsdt(struct gmem *mem, u64 base)
+static int write_rsdp_and_xsdt(struct gmem *mem, u64 base, const struct vm_config *config)
 {
     struct PACKED {
         struct sdt_header header;
-        u64 entries[2];
-    } xsdt = {.header = header("XSDT", sizeof(xsdt), 1), .entries = {base + FADT_AT, base + MADT_AT}};
+        u64 entries[3];
+    } xsdt = {.entries = {base + FADT_AT, base + MADT_AT, base + WDAT_AT}};
+    size_t length = sizeof(xsdt) - (acpi_has_watchdog(config) ? 0 : sizeof(xsdt.entries[0]));
     struct rsdp rsdp = {.revision = 2, .length = sizeof(rsdp), .xsdt = base + XSDT_AT};
 
-    xsdt.header.checksum = checksum(&xsdt, sizeof(xsdt));
+    xsdt.header = header("XSDT", length, 1);
+    xsdt.header.checksum = checksum(&xsdt, length);
     memcpy(rsdp.signature, "RSD PTR ", sizeof(rsdp.signature));
     memcpy(rsdp.oem_id, "MOTE  ", sizeof(rsdp.oem_id));
     rsdp.checksum = checksum(&rsdp, offsetof(struct rsdp, length));
     rsdp.extended_checksum = checksum(&rsdp, sizeof(rsdp));
     int rc = gmem_load(mem, GPA(base + RSDP_AT), &rsdp, sizeof(rsdp));
-    return rc != 0 ? rc : gmem_load(mem, GPA(base + XSDT_AT), &xsdt, sizeof(xsdt));
+    return rc != 0 ? rc : gmem_load(mem, GPA(base + XSDT_AT), &xsdt, length);
 }
 
 static int write_dsdt(struct gmem *mem, u64 base, const struct vm_uarts *uarts)
@@ -255,11 +287,49 @@ static int write_madt(struct gmem *mem, u64 base, u32 cpus)
     return gmem_load(mem, GPA(base + MADT_AT), &madt, length);
 }
 
+static struct wdat_action watchdog_action(u8 action, u8 instruction, u64 port, u32 value, u32 mask)
+{
+    return (struct wdat_action){action, instruction, 0, io_register(port, 32), value, mask};
+}
+
+/* Nothing stops it. */
+static int write_wdat(struct gmem *mem, u64 base, u64 period_ms)
+{
+    const u32 runs = MOTE_WATCHDOG_RUNS, count = ~runs;
+    struct wdat wdat = {
+        .header = header("WDAT", sizeof(wdat), 1),
+        .header_length = offsetof(struct wdat, actions) - sizeof(struct sdt_header),
+        .pci_segment = WDAT_NO_PCI,
+        .pci_bus = WDAT_NO_PCI,
+        .pci_device = WDAT_NO_PCI,
+        .pci_function = WDAT_NO_PCI,
+        .period_ms = 1,
+        .max_count = (u32)MIN(period_ms, count),
+        .min_count = 1,
+        .flags = WDAT_ENABLED,
+        .count = WDAT_ACTIONS,
+        .actions = {watchdog_action(WDAT_RESET, WDAT_WRITE_VALUE, MOTE_PORT_WATCHDOG, 1, count),
+                    watchdog_action(WDAT_CURRENT_COUNTDOWN, WDAT_READ_COUNTDOWN, MOTE_PORT_WATCHDOG, 0, count),
+                    watchdog_action(WDAT_COUNTDOWN, WDAT_READ_COUNTDOWN, MOTE_PORT_WATCHDOG_PERIOD, 0, count),
+                    watchdog_action(WDAT_SET_COUNTDOWN, WDAT_WRITE_COUNTDOWN, MOTE_PORT_WATCHDOG_PERIOD, 0, count),
+                    watchdog_action(WDAT_IS_RUNNING, WDAT_READ_VALUE, MOTE_PORT_WATCHDOG, runs, runs),
+                    watchdog_action(WDAT_SET_RUNNING, WDAT_WRITE_VALUE, MOTE_PORT_WATCHDOG, 1, count)},
+    };
+
+    wdat.header.checksum = checksum(&wdat, sizeof(wdat));
+    return gmem_load(mem, GPA(base + WDAT_AT), &wdat, sizeof(wdat));
+}
+
+bool acpi_has_watchdog(const struct vm_config *config)
+{
+    return config->watchdog_ns != 0 && !vm_config_firmware(config);
+}
+
 int acpi_build(struct gmem *mem, u64 base, const struct vm_config *config)
 {
     struct fadt fadt = build_fadt(base);
     struct facs facs = {.length = sizeof(facs)};
-    int rc = write_rsdp_and_xsdt(mem, base);
+    int rc = write_rsdp_and_xsdt(mem, base, config);
 
     memcpy(facs.signature, "FACS", sizeof(facs.signature));
     if (rc == 0) {
@@ -270,6 +340,9 @@ int acpi_build(struct gmem *mem, u64 base, const struct vm_config *config)
     }
     if (rc == 0) {
         rc = write_madt(mem, base, config->vcpus);
+    }
+    if (rc == 0 && acpi_has_watchdog(config)) {
+        rc = write_wdat(mem, base, config->watchdog_ns / NS_PER_MS);
     }
     return rc != 0 ? rc : write_dsdt(mem, base, &config->uarts);
 }

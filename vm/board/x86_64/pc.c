@@ -1,5 +1,6 @@
 /* The PC: which device sits at which port and pin. */
 #include "kernel/lib/errno.h"
+#include "kernel/time.h"
 #include "mm/heap.h"
 #include "vm/abi.h"
 #include "vm/board/board.h"
@@ -70,6 +71,27 @@ static void debug_port(void *device, u64 offset, u8 size, bool write, u64 *value
     }
 }
 
+static void watchdog_left(void *device, u64 offset, u8 size, bool write, u64 *value)
+{
+    (void)size;
+    if (write) {
+        (void)vm_watchdog_kick(device);
+    } else {
+        *value = (MOTE_WATCHDOG_RUNS | MIN(vm_watchdog_left_ms(device), GENMASK(30, 0))) >> (offset * 8);
+    }
+}
+
+static void watchdog_period(void *device, u64 offset, u8 size, bool write, u64 *value)
+{
+    const struct vm *vm = device;
+
+    if (!write) {
+        *value = READ_ONCE(vm->watchdog.period_ns) / NS_PER_MS >> (offset * 8);
+    } else if (size == sizeof(u32)) {
+        vm_watchdog_set(device, (u32)*value);
+    }
+}
+
 /* --- assembly ---------------------------------------------------------------------------------------------------------- */
 
 static void init_devices(struct vm *vm, struct pc *pc)
@@ -92,10 +114,16 @@ static int claim_vm_ports(struct vm *vm)
     const struct bus_range exit_range = {MOTE_PORT_EXIT, 1, 4, exit_port, vm};
     const struct bus_range debug_range = {MOTE_PORT_DEBUG, 1, 1, debug_port, vm};
     const struct bus_range firmware_range = {FIRMWARE_DEBUG_PORT, 1, 1, debug_port, vm};
+    const struct bus_range left_range = {MOTE_PORT_WATCHDOG, 4, 4, watchdog_left, vm};
+    const struct bus_range period_range = {MOTE_PORT_WATCHDOG_PERIOD, 4, 4, watchdog_period, vm};
     int rc = bus_add(&vm->pio, &exit_range);
 
     if (rc == 0) {
         rc = bus_add(&vm->pio, &debug_range);
+    }
+    if (rc == 0 && acpi_has_watchdog(vm->config)) {
+        rc = bus_add(&vm->pio, &left_range);
+        rc = rc != 0 ? rc : bus_add(&vm->pio, &period_range);
     }
     return rc != 0 ? rc : bus_add(&vm->pio, &firmware_range);
 }
