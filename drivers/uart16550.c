@@ -46,18 +46,19 @@ static bool wait_lsr(struct uart16550 *uart, u8 bits, u32 spins)
     return true;
 }
 
-/* Send a byte, now; a UART that does not want it for too long is given up. */
-static void send_now(struct uart16550 *uart, u8 byte)
+/* Send a byte, now; a UART that does not want it for too long is given up. Returns whether it took the byte. */
+static bool send_now(struct uart16550 *uart, u8 byte)
 {
     if (uart->timeouts >= TIMEOUTS_MAX) {
-        return;
+        return false;
     }
-    if (wait_lsr(uart, LSR_THRE, TX_SPINS)) {
-        uart->timeouts = 0;
-        uart->write(uart, REG_DATA, byte);
-    } else {
+    if (!wait_lsr(uart, LSR_THRE, TX_SPINS)) {
         uart->timeouts++;
+        return false;
     }
+    uart->timeouts = 0;
+    uart->write(uart, REG_DATA, byte);
+    return true;
 }
 
 static u8 take(struct uart16550 *uart)
@@ -72,7 +73,7 @@ static u8 take(struct uart16550 *uart)
 static void flush(struct uart16550 *uart)
 {
     while (uart->queued != 0) {
-        send_now(uart, take(uart));
+        (void)send_now(uart, take(uart));
     }
 }
 
@@ -121,8 +122,9 @@ static void enqueue(struct uart16550 *uart, u8 byte)
         if (stalled(uart)) {
             return;
         }
-        send_now(uart, take(uart));
-        uart->sent_ns = time_now_ns();
+        if (send_now(uart, take(uart))) {
+            uart->sent_ns = time_now_ns();
+        }
     }
     if (uart->queued == 0) {
         uart->sent_ns = time_now_ns();
@@ -143,7 +145,7 @@ static void uart_write(struct console_device *device, const char *text, size_t l
         if (queue) {
             enqueue(uart, (u8)text[i]);
         } else {
-            send_now(uart, (u8)text[i]);
+            (void)send_now(uart, (u8)text[i]);
         }
     }
     if (queue) {
