@@ -97,6 +97,13 @@
 #define DR7_FIXED BIT(10)
 #define DR7_ENABLES(point) (BIT(2 * (point)) | BIT(2 * (point) + 1)) /* L and G */
 #define DR7_ENABLED GENMASK(7, 0) /* L0-3, G0-3 */
+#define DR7_TYPE_SHIFT(point) (16 + 4 * (point)) /* R/W0-3 */
+#define DR7_TYPE(dr7, point) ((dr7) >> DR7_TYPE_SHIFT(point) & 3U)
+#define DR7_EXECUTE 0U
+#define DR7_WRITE 1U
+#define DR7_IO 2U
+#define DR7_ACCESS 3U
+#define DR_SPAN 7U /* the farthest byte that a breakpoint watches */
 #define DR7_LE BIT(8)
 #define DR7_GE BIT(9)
 #define DR7_RTM BIT(11)

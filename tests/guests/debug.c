@@ -19,6 +19,28 @@ static void check_in(void)
 
 /* --- debug registers --- */
 
+#define WATCHES 100U
+#define SPIN 20000U
+
+/* Again and again, and long enough for others to run between: where they have one too, theirs do not come in between. */
+static void check_watch(void)
+{
+    static volatile u64 watched;
+    u32 hits = 0, told = 0;
+
+    WRITE_REG(dr0, (u64)&watched);
+    for (u32 i = 0; i < WATCHES; i++) {
+        WRITE_REG(dr6, 0ULL);
+        WRITE_REG(dr7, 0x500ULL | 1 | 0xDULL << 16); /* write, 4 bytes */
+        for (volatile u32 n = 0; n < SPIN; n++) {
+        }
+        hits += TRY("movl $1, %0\n\tnop", : "=m"(watched) :) == DB;
+        told += (READ_REG(dr6) & 0xF) == 1;
+        WRITE_REG(dr7, 0x400ULL);
+    }
+    check(hits == WATCHES && told == WATCHES, "data-breakpoint", "hits=%u by-number=%u", hits, told);
+}
+
 static u32 steps, step_dr6;
 
 static void count_step(u32 vector)
@@ -39,14 +61,6 @@ static void check_debug(void)
     bool kept = READ_REG(dr0) == 0x1111111111ULL && READ_REG(dr1) == 0x2222222222ULL &&
                 READ_REG(dr2) == 0x3333333333ULL && READ_REG(dr3) == 0x4444444444ULL && READ_REG(dr7) == 0x500;
     check(kept, "debug-registers", "dr7=0x%lx", READ_REG(dr7));
-    static volatile u64 watched;
-    WRITE_REG(dr6, 0ULL);
-    WRITE_REG(dr0, (u64)&watched);
-    WRITE_REG(dr7, 0x500ULL | 1 | 0xDULL << 16); /* write, 4 bytes */
-    int v = TRY("movl $1, %0\n\tnop", : "=m"(watched) :);
-    u64 dr6 = READ_REG(dr6);
-    WRITE_REG(dr7, 0x400ULL);
-    check(v == DB && (dr6 & 0xF) == 1, "data-breakpoint", "vector=%d dr6=0x%lx", v, dr6);
     set_handler(DB, count_step);
     __asm__ volatile("pushfq\n\torq $0x100, (%%rsp)\n\tpopfq\n\tnop\n\tcpuid\n\tnop\n\t"
                      "pushfq\n\tandq $~0x100, (%%rsp)\n\tpopfq" ::: "rax", "rbx", "rcx", "rdx", "memory", "cc");
@@ -59,4 +73,5 @@ void guest_main(void)
 {
     check_in();
     check_debug();
+    check_watch();
 }

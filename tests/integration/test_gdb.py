@@ -124,6 +124,11 @@ def let_go_without_gdb(m):
     assert s.run("start d") == ["ok"]
     m.wait_for(r"^MOTE: vm=d ev=gdb port=com2 start=waits\n", start=begin, timeout=120)
     assert s.state("d") == "held" and s.json("vms --json")[0]["exits"] == 0
+    assert s.run("resume d") == ["ok"]
+    begin = m.wait_for(r"^\[d\] debuggee runs\n", start=begin, timeout=120).end()
+    assert s.run("restart d") == ["ok"]
+    m.wait_for(r"^MOTE: vm=d ev=gdb port=com2 start=waits\n", start=begin, timeout=120)
+    assert s.state("d") == "held"
     m.send("resume d\r")
     m.send(ESCAPE + "1")
     m.wait_for(r"^(\[d\] )?debuggee runs\n", start=begin, timeout=120)
@@ -163,8 +168,7 @@ def test_flat_guest(attach, guest, backend):
     control_registers(g)
     g.run("delete")
     watch(g)
-    if backend != "svm":  # QEMU hangs, now and then, while a guest of two CPUs has a watchpoint
-        own_watchpoint(g)
+    own_watchpoint(g)
 
     while g.value("other_rounds") == before:  # it goes on, however short the while
         g.go()

@@ -230,7 +230,7 @@ static void advance_traps_when_stepping(void **state)
     x86_advance(&fake_v, 2);
     assert_true(a->exception.valid);
     assert_int_equal(a->exception.vector, VECTOR_DB);
-    assert_true((a->dr6 & DR6_BS) != 0 && fake_host.dr[6] == a->dr6);
+    assert_true((a->dr6 & DR6_BS) != 0 && fake_host.dr6 == a->dr6);
 }
 
 int main(void)

@@ -16,6 +16,12 @@ static struct vcpu v;
 static const struct vcpu_backend backend = {.regs_fetch = svm_regs_fetch};
 
 static u32 recovered;
+static u64 lent_dr7;
+
+void svm_lend_debug_registers(const struct vcpu_arch *arch)
+{
+    lent_dr7 = arch->dr7;
+}
 
 u64 time_now_ns(void)
 {
@@ -293,7 +299,7 @@ static void test_registers_go_and_come_back(void **state)
     a->cr4 = CR4_PAE;
     a->efer = EFER_LME | EFER_SCE;
     a->dr6 = DR6_FIXED | DR6_BS;
-    a->dr7 = DR7_FIXED;
+    a->dr7 = DR7_FIXED | DR7_GE;
     a->lstar = 0xFFFF800000001234ULL;
     struct vcpu_arch before = *a;
     vmcb.control.clean = VMCB_CLEAN_ALL;
@@ -302,6 +308,7 @@ static void test_registers_go_and_come_back(void **state)
     assert_int_equal(vmcb.save.seg[VMCB_CS].attrib, 0xAFB);
     assert_int_equal(vmcb.save.seg[VMCB_ES].attrib, 0);
     assert_int_equal(vmcb.save.cpl, 3);
+    assert_true(vmcb.save.dr7 == (DR7_FIXED | DR7_GE) && lent_dr7 == vmcb.save.dr7);
     assert_int_equal(vmcb.save.efer, EFER_LME | EFER_LMA | EFER_SCE | EFER_SVME);
     memset(a->seg, 0xFF, sizeof(a->seg));
     a->gdtr.base = a->cr3 = a->dr6 = a->lstar = ~0ULL;

@@ -45,14 +45,9 @@ void hostcpu_set_tsc_aux(u64 value)
     fake_host.tsc_aux = value;
 }
 
-u64 hostcpu_get_dr(u8 index)
+void hostcpu_set_dr6(u64 value)
 {
-    return fake_host.dr[index];
-}
-
-void hostcpu_set_dr(u8 index, u64 value)
-{
-    fake_host.dr[index] = value;
+    fake_host.dr6 = value;
 }
 
 u64 hostcpu_arch_capabilities(void)

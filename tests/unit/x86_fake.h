@@ -9,7 +9,7 @@ struct fake_host {
     struct x86_cpuid basic[0x20][4]; /* [leaf][subleaf] */
     struct x86_cpuid xsave[16];
     struct x86_cpuid extended[0x20];
-    u64 tsc, tsc_hz, wall_ns, xcr0, tsc_aux, dr[8], arch_capabilities;
+    u64 tsc, tsc_hz, wall_ns, xcr0, tsc_aux, dr6, arch_capabilities;
     bool xsavec_broken;
     unsigned ibpbs; /* asked for so far */
 };

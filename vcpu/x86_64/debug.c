@@ -167,7 +167,7 @@ void x86_exit_step(struct vcpu *v, struct vcpu_exit *exit)
     }
     if (!a->debug.own_tf && (a->dr6 & DR6_BS) != 0) { /* the trace of our trap, not the guest's */
         a->dr6 &= ~DR6_BS;
-        hostcpu_set_dr(6, a->dr6);
+        hostcpu_set_dr6(a->dr6);
         x86_regs_changed(v, X86_G_DR);
     }
     x86_step_ends(v);

@@ -7,13 +7,9 @@
 #include "vcpu/x86_64/x86.h"
 
 #define DR7_GLOBAL(point) BIT(2 * (point) + 1)
-#define DR7_TYPE_SHIFT(point) (16 + 4 * (point))
 #define DR7_LEN_SHIFT(point) (18 + 4 * (point))
-#define DR7_TYPE_MASK 3U
 #define DR6_POINTS (DR6_B0 | DR6_B1 | DR6_B2 | DR6_B3)
 #define DR6_OTHERS (DR6_BD | DR6_BS | DR6_BT)
-
-enum dr7_type { DR7_EXECUTE, DR7_WRITE, DR7_IO, DR7_ACCESS };
 
 static u64 control_of(u32 point, const struct vcpu_debug_point *p)
 {
@@ -64,7 +60,7 @@ static bool is_enabled(const struct vcpu_arch *a, u32 point)
 
 static bool executes(const struct vcpu_arch *a, u32 point)
 {
-    return (a->debug.control >> DR7_TYPE_SHIFT(point) & DR7_TYPE_MASK) == DR7_EXECUTE;
+    return DR7_TYPE(a->debug.control, point) == DR7_EXECUTE;
 }
 
 /* What the hardware says of a #DB in the bits of DR6: Intel by the qualification, AMD in DR6. */
@@ -118,7 +114,7 @@ static void clear_status(struct vcpu *v)
 {
     if (v->arch.debug.owns) {
         x86_regs(v, X86_G_DR)->dr6 = DR6_FIXED;
-        hostcpu_set_dr(6, DR6_FIXED);
+        hostcpu_set_dr6(DR6_FIXED);
         x86_regs_changed(v, X86_G_DR);
     }
 }

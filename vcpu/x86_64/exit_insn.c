@@ -212,7 +212,6 @@ static u8 dr_of(u8 dr)
     return dr == 4 || dr == 5 ? (u8)(dr + 2) : dr;
 }
 
-/* Where the debug registers are a debugger's the guest's own lie in memory alone. */
 static void dr_write(struct vcpu *v, u8 dr, u64 value)
 {
     struct vcpu_arch *a = x86_regs(v, X86_G_DR);
@@ -223,38 +222,27 @@ static void dr_write(struct vcpu *v, u8 dr, u64 value)
         value = (value & DR7_WRITABLE) | DR7_FIXED;
     }
     *x86_guest_dr(a, dr) = value;
-    if (a->debug.owns) {
-        return;
+    if (!a->debug.owns) {
+        x86_regs_changed(v, X86_G_DR);
     }
-    if (dr != 7) {
-        hostcpu_set_dr(dr, value);
-    }
-    x86_regs_changed(v, X86_G_DR);
 }
 
-static u64 dr_read(struct vcpu *v, u8 dr)
-{
-    struct vcpu_arch *a = x86_regs(v, X86_G_DR);
-
-    return dr < DR_RESERVED_FIRST && !a->debug.owns ? hostcpu_get_dr(dr) : *x86_guest_dr(a, dr);
-}
-
-/* The guest's own DR7.GD, which the CPU does not know of: SDM 18.2.2 "Debug Status Register (DR6)", BD. */
+/* DR7.GD: SDM 18.2.2 "Debug Status Register (DR6)", BD. A CPU that knows of the guest's raises its #DB before it exits. */
 static bool detects_access(struct vcpu *v)
 {
-    struct vcpu_arch *a = &v->arch;
+    u64 *dr7 = x86_guest_dr(x86_regs(v, X86_G_DR), 7);
 
-    if (!a->debug.owns || (a->own_dr.dr7 & DR7_GD) == 0) {
+    if ((*dr7 & DR7_GD) == 0) {
         return false;
     }
-    a->own_dr.dr7 &= ~DR7_GD;
+    *dr7 &= ~DR7_GD;
     x86_dr6_add(v, DR6_BD);
     x86_raise(v, VECTOR_DB, false, 0);
     return true;
 }
 
-/* SDM 18.2: DR4 and DR5 need CR4.DE clear; the upper half of DR6 and DR7 is reserved. The CPU's DR7.GD would have trapped
- * first; a user's access is refused, whatever the CPU looks at first. */
+/* SDM 18.2: DR4 and DR5 need CR4.DE clear; the upper half of DR6 and DR7 is reserved. A user's access is refused, whatever
+ * the CPU looks at first. */
 static void dr_access(struct vcpu *v, const struct x86_exit *xe)
 {
     u64 value = v->arch.gpr[xe->dr.gpr % X86_GPRS] & mov_mask(v);
@@ -278,7 +266,7 @@ static void dr_access(struct vcpu *v, const struct x86_exit *xe)
     if (xe->dr.write) {
         dr_write(v, dr_of(xe->dr.dr), value);
     } else {
-        v->arch.gpr[xe->dr.gpr % X86_GPRS] = dr_read(v, dr_of(xe->dr.dr)) & mov_mask(v);
+        v->arch.gpr[xe->dr.gpr % X86_GPRS] = *x86_guest_dr(x86_regs(v, X86_G_DR), dr_of(xe->dr.dr)) & mov_mask(v);
     }
     x86_advance(v, x86_exit_len(v, xe));
 }

@@ -164,11 +164,6 @@ void x86_state_load(struct vcpu *v)
 
     x86_barriers_between(v->config.vm_id);
     fpu_load(a);
-    write_dr0(a->dr[0]);
-    write_dr1(a->dr[1]);
-    write_dr2(a->dr[2]);
-    write_dr3(a->dr[3]);
-    write_dr6(a->dr6);
     if (host.rdtscp) {
         msr_write(MSR_IA32_TSC_AUX, a->tsc_aux);
     }
@@ -176,12 +171,5 @@ void x86_state_load(struct vcpu *v)
 
 void x86_state_unload(struct vcpu *v)
 {
-    struct vcpu_arch *a = &v->arch;
-
-    fpu_unload(a);
-    a->dr[0] = read_dr0();
-    a->dr[1] = read_dr1();
-    a->dr[2] = read_dr2();
-    a->dr[3] = read_dr3();
-    a->dr6 = read_dr6();
+    fpu_unload(&v->arch);
 }

@@ -43,25 +43,9 @@ void hostcpu_set_tsc_aux(u64 value)
     msr_write(MSR_IA32_TSC_AUX, value);
 }
 
-u64 hostcpu_get_dr(u8 index)
+void hostcpu_set_dr6(u64 value)
 {
-    switch (index) {
-    case 0: return read_dr0();
-    case 1: return read_dr1();
-    case 2: return read_dr2();
-    default: return read_dr3();
-    }
-}
-
-void hostcpu_set_dr(u8 index, u64 value)
-{
-    switch (index) {
-    case 0: write_dr0(value); break;
-    case 1: write_dr1(value); break;
-    case 2: write_dr2(value); break;
-    case 3: write_dr3(value); break;
-    default: write_dr6(value); break;
-    }
+    write_dr6(value);
 }
 
 u64 hostcpu_arch_capabilities(void)

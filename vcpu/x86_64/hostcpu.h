@@ -15,8 +15,7 @@ u64 hostcpu_tsc_hz(void);
 u64 hostcpu_wall_ns(void);
 /* Take effect at once for the vCPU that is loaded on this CPU. */
 void hostcpu_set_tsc_aux(u64 value);
-u64 hostcpu_get_dr(u8 index);             /* 0-3 */
-void hostcpu_set_dr(u8 index, u64 value); /* 0-3, 6 */
+void hostcpu_set_dr6(u64 value);
 u64 hostcpu_get_xcr0(void);
 /* Has it XSAVEC, and is the format right? Tries it: nobody's x87, SSE or AVX state may be in the CPU, and CR4.OSXSAVE is set.
  * SDM Vol. 1 13.10 "Operation of XSAVEC". */

@@ -50,7 +50,7 @@ void x86_dr6_add(struct vcpu *v, u64 bits)
 
     *x86_guest_dr(a, 6) |= bits;
     if (!a->debug.owns) {
-        hostcpu_set_dr(6, a->dr6);
+        hostcpu_set_dr6(a->dr6);
         x86_regs_changed(v, X86_G_DR);
     }
 }

@@ -213,9 +213,8 @@ void x86_fpu_fini(struct vcpu *v);
 void x86_fpu_reset(struct vcpu *v); /* contents to the initial state; not loaded */
 /* x87 and SSE state in the layout of FXSAVE, all of it valid; written: components (XCR0_*) that the caller changes. Not loaded. */
 u8 *x86_fpu_area(struct vcpu *v, u64 written);
-/* Called by load()/unload() of both backends, IRQs off: XSAVE state, XCR0, DR0-3, DR6, TSC_AUX. A backend whose control
- * block holds DR6 keeps it in group X86_G_DR and sets v->arch.dr6 itself after x86_state_unload(). CR2 is not switched
- * here: it is the control block's, or run() puts v->arch.cr2 into the CPU and reads it back. */
+/* Called by load()/unload() of both backends, IRQs off: XSAVE state, XCR0, TSC_AUX. DR0 to DR3, DR6 and CR2
+ * are the backends': what of them is in the control block differs. */
 void x86_state_load(struct vcpu *v);
 void x86_state_unload(struct vcpu *v);
 

@@ -203,14 +203,14 @@ static u8 *put_on_device(u8 *to, u32 code_bits)
     return put_random(to, hostile_below(5));
 }
 
-/* QEMU, whose CPU is AMD's, takes LTR of a null selector and ends itself at the next interrupt, and does not always survive guests'
- * breakpoints: there the debug registers are read in place of both. */
+/* QEMU, whose CPU is AMD's, takes LTR of a null selector and ends itself at the next interrupt: there a debug register is read in place of
+ * it. */
 static u8 *put_chosen(u8 *to, u32 code_bits)
 {
     u32 which = hostile_below(ARRAY_SIZE(chosen));
 
     to = put_prefixes(to, code_bits);
-    if (on_amd() && chosen[which].bytes[0] == 0x0F && (chosen[which].bytes[1] == 0x23 || chosen[which].bytes[1] == 0x00)) {
+    if (on_amd() && chosen[which].bytes[0] == 0x0F && chosen[which].bytes[1] == 0x00) {
         *to++ = 0x0F;
         *to++ = 0x21;
         return put_random(to, 1);

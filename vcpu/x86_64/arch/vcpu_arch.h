@@ -25,7 +25,7 @@ struct x86_dtr {
 #define X86_G_SEG BIT32(1)  /* seg[], cpl */
 #define X86_G_DT BIT32(2)   /* gdtr, idtr */
 #define X86_G_CR BIT32(3)   /* cr0, cr2, cr3, cr4, efer, pat */
-#define X86_G_DR BIT32(4)   /* dr7 (dr0-3 and dr6 are switched by the shared code) */
+#define X86_G_DR BIT32(4)   /* dr7; on AMD dr0-3 and dr6, too, which on Intel change when the vCPU is loaded and unloaded */
 #define X86_G_SYS BIT32(5)  /* sysenter_*, star, lstar, cstar, sfmask, kernel_gs_base */
 /* cpl and code_bits, a cheap way to what most exits want of CR and SEG. Never dirty, not in ALL: x86_cpl() and
  * x86_code_bits() know when the others have newer values. */

@@ -3,6 +3,7 @@
 #include "kernel/lib/fmt.h"
 #include "kernel/x86_64/insn.h"
 #include "kernel/x86_64/regs.h"
+#include "mm/kmap.h"
 #include "vcpu/x86_64/hostcpu.h"
 #include "vcpu/x86_64/svm/internal.h"
 
@@ -64,4 +65,29 @@ void svm_backend_disable(void)
 bool svm_backend_enabled(void)
 {
     return (rdmsr(MSR_IA32_EFER) & EFER_SVME) != 0;
+}
+
+/* Nothing that the host meets: where something of its own is, an I/O port, the access to a debug register itself. */
+static u64 harmless_dr7(const struct vcpu_arch *arch)
+{
+    u64 dr7 = arch->dr7 & ~DR7_GD;
+
+    for (u32 i = 0; i < ARRAY_SIZE(arch->dr); i++) {
+        bool enabled = (dr7 & DR7_ENABLES(i)) != 0;
+
+        if (enabled && (DR7_TYPE(dr7, i) == DR7_IO || kmap_maps(arch->dr[i]) || kmap_maps(arch->dr[i] + DR_SPAN))) {
+            dr7 &= ~DR7_ENABLES(i);
+        }
+    }
+    return dr7;
+}
+
+void svm_lend_debug_registers(const struct vcpu_arch *arch)
+{
+    write_dr7(DR7_FIXED);
+    write_dr0(arch->dr[0]);
+    write_dr1(arch->dr[1]);
+    write_dr2(arch->dr[2]);
+    write_dr3(arch->dr[3]);
+    write_dr7(harmless_dr7(arch));
 }

@@ -119,8 +119,10 @@ static void flush_dr(struct vcpu_arch *arch, struct vmcb_save *save)
 {
     save->dr6 = arch->dr6;
     save->dr7 = arch->dr7;
+    svm_lend_debug_registers(arch);
 }
 
+/* DR0 to DR3 are as they were written. */
 static void fetch_dr(struct vcpu_arch *arch, struct vmcb_save *save)
 {
     arch->dr6 = save->dr6;

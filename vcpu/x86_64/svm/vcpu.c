@@ -8,7 +8,6 @@
 #include "kernel/x86_64/regs.h"
 #include "mm/frame.h"
 #include "mm/heap.h"
-#include "mm/kmap.h"
 #include "mm/physmap.h"
 #include "vcpu/x86_64/svm/internal.h"
 
@@ -21,6 +20,9 @@
     (VMCB_INTERCEPT_READ(8) | VMCB_INTERCEPT_WRITE(0) | VMCB_INTERCEPT_WRITE(4) | VMCB_INTERCEPT_WRITE(8))
 
 #define ALL_DEBUG_REGISTERS (~0U) /* reads, and writes in the upper half */
+#define WRITES_BUT_DR6                                                                                                     \
+    (VMCB_INTERCEPT_WRITE(0) | VMCB_INTERCEPT_WRITE(1) | VMCB_INTERCEPT_WRITE(2) | VMCB_INTERCEPT_WRITE(3) |                \
+     VMCB_INTERCEPT_WRITE(5) | VMCB_INTERCEPT_WRITE(7)) /* DR5 can be DR7 */
 
 /* #DB and #AC: a guest can make their delivery raise them again for ever, without an exit. #MC is the host's. */
 #define EXCEPTIONS (BIT32(VECTOR_DB) | BIT32(VECTOR_AC) | BIT32(VECTOR_MC))
@@ -46,14 +48,15 @@ static void init_pause_filter(struct vmcb_control *control)
     control->pause_filter_threshold = svm_has(SVM_FEATURE_PAUSE_THRESHOLD) ? PAUSE_FILTER_THRESHOLD : 0;
 }
 
-/* INT3 is #BP to a CPU, and a software interrupt to QEMU. */
+/* INT3 is #BP to a CPU, and a software interrupt to QEMU. svm_lend_debug_registers() says why the guest does not
+ * write DR0 to DR3 and DR7 itself. */
 static void set_debug_intercepts(const struct vcpu *v, struct vmcb_control *control)
 {
     bool attached = v->arch.debug.attached;
 
     control->intercept_exceptions = EXCEPTIONS | (attached ? BIT32(VECTOR_BP) : 0);
     control->intercept_misc1 = (control->intercept_misc1 & ~VMCB_INTERCEPT_SWINT) | (attached ? VMCB_INTERCEPT_SWINT : 0);
-    control->intercept_dr = v->arch.debug.owns ? ALL_DEBUG_REGISTERS : 0;
+    control->intercept_dr = v->arch.debug.owns ? ALL_DEBUG_REGISTERS : WRITES_BUT_DR6;
 }
 
 static void init_controls(const struct vcpu *v, struct vmcb_control *control)
@@ -116,20 +119,6 @@ static void svm_vcpu_fini(struct vcpu *v)
     v->arch.hw = NULL;
 }
 
-/* QEMU's VMRUN loads DR7 without effect: its breakpoints are those of the last MOV, and the host meets them, too. So they are
- * none where something of the host's is, or a debugger could stop the host. */
-static void lend_debug_registers(const struct vcpu_arch *a)
-{
-    u64 dr7 = a->dr7;
-
-    for (u32 i = 0; i < ARRAY_SIZE(a->dr); i++) {
-        if (kmap_maps(a->dr[i])) {
-            dr7 &= ~DR7_ENABLES(i);
-        }
-    }
-    write_dr7(dr7);
-}
-
 /* On a CPU where it did not run last, neither the CPU's copy of the VMCB nor TLB entries of its old ASID are up to
  * date. */
 static int svm_load(struct vcpu *v)
@@ -144,23 +133,16 @@ static int svm_load(struct vcpu *v)
         svm->vmcb->control.clean = 0;
     }
     x86_state_load(v);
-    if (v->arch.debug.owns) {
-        lend_debug_registers(&v->arch);
-    }
+    x86_regs_changed(v, X86_G_DR); /* the CPU's are another vCPU's */
     write_cr2(v->arch.cr2); /* VMRUN loads it, but not in Bochs 2.7, where it would be the last guest's */
     return 0;
 }
 
-/* DR6 is the VMCB's while the vCPU is loaded, not the CPU's, where x86_state_unload() looks. */
 static void svm_unload(struct vcpu *v)
 {
-    u64 dr6 = x86_regs(v, X86_G_ALL)->dr6;
-
-    if (v->arch.debug.owns) {
-        write_dr7(DR7_FIXED);
-    }
+    (void)x86_regs(v, X86_G_ALL);
+    write_dr7(DR7_FIXED); /* whoever is next writes addresses first */
     x86_state_unload(v);
-    v->arch.dr6 = dr6;
 }
 
 static void svm_set_debug(struct vcpu *v)

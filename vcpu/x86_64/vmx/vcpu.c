@@ -1,6 +1,7 @@
 /* Life of a vCPU's VMCS: allocated, loaded on a CPU, unloaded, freed. */
 #include "kernel/base/panic.h"
 #include "kernel/base/percpu.h"
+#include "kernel/x86_64/insn.h"
 #include "mm/frame.h"
 #include "mm/heap.h"
 #include "mm/physmap.h"
@@ -59,6 +60,24 @@ static int make_current(struct vmx_vcpu *hw)
     return vmcs_set_current(hw->vmcs);
 }
 
+static void load_debug_registers(const struct vcpu_arch *a)
+{
+    write_dr0(a->dr[0]);
+    write_dr1(a->dr[1]);
+    write_dr2(a->dr[2]);
+    write_dr3(a->dr[3]);
+    write_dr6(a->dr6);
+}
+
+static void unload_debug_registers(struct vcpu_arch *a)
+{
+    a->dr[0] = read_dr0();
+    a->dr[1] = read_dr1();
+    a->dr[2] = read_dr2();
+    a->dr[3] = read_dr3();
+    a->dr6 = read_dr6();
+}
+
 int vmx_load(struct vcpu *v)
 {
     struct vmx_vcpu *hw = vmx_of(v);
@@ -86,6 +105,7 @@ int vmx_load(struct vcpu *v)
     vmx_event_window(v, v->arch.windows); /* registers may have been reset while the VMCS was not */
     v->arch.dirty |= X86_G_SYS;           /* its MSRs hold what another vCPU left */
     x86_state_load(v);
+    load_debug_registers(&v->arch);
     return 0;
 }
 
@@ -95,6 +115,7 @@ void vmx_unload(struct vcpu *v)
 
     vmx_regs_fetch(v, X86_G_ALL & ~v->arch.valid);
     x86_state_unload(v);
+    unload_debug_registers(&v->arch);
     int error = vmcs_clear(hw->vmcs);
     ASSERT(error == 0);
     hw->frame.launched = 0;
