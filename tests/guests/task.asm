@@ -11,6 +11,9 @@ SEL_CALL equ 0x28
 SEL_INT equ 0x30
 SEL_FAULT equ 0x38
 SEL_ABSENT equ 0x40
+SEL_USER_CODE equ 0x48 | 3
+SEL_USER_DATA equ 0x50 | 3
+VECTOR_USER equ 0x41
 BAD_SELECTOR equ 0x88
 TSS_BUSY equ 0x02
 CR0_TS equ 3 ; bit number
@@ -41,6 +44,30 @@ start:
     xor eax, eax
     mov fs, ax
     mov gs, ax
+    ; --- ring 3 and back: nobody has loaded TR, whose base is 0 then (SDM table 10-1) ---
+    mov dword [4], jump_stack
+    mov word [8], SEL_DATA
+    push SEL_USER_DATA
+    push call_stack
+    push 2
+    push SEL_USER_CODE
+    push user
+    iretd
+user:
+    int VECTOR_USER
+on_user:
+    mov ax, SEL_DATA ; IRET took the data segments away
+    mov ds, ax
+    mov es, ax
+    lea eax, [esp + 20]
+    mov ebx, [esp + 4]
+    mov esp, main_stack
+    cmp eax, jump_stack
+    verdict "ring-3-stack"
+    cmp bx, SEL_USER_CODE
+    verdict "ring-3-from"
+
+    ; --- tasks ---
     mov ax, SEL_MAIN
     ltr ax
 
@@ -229,10 +256,10 @@ fill:
     tss_base SEL_FAULT, fault_tss
     tss_base SEL_ABSENT, call_tss
     mov edi, idt
-    mov ecx, 0x41
+    mov ecx, VECTOR_USER + 1
 .gate:
     mov edx, on_other
-    cmp ecx, 0x41 - 11
+    cmp ecx, VECTOR_USER + 1 - 11
     jne .write
     mov edx, on_np
 .write:
@@ -248,6 +275,11 @@ fill:
     mov dword [idt + 0x40 * 8 + 4], 0x8500
     mov dword [idt + 13 * 8], SEL_FAULT << 16
     mov dword [idt + 13 * 8 + 4], 0x8500
+    mov eax, on_user
+    mov [idt + VECTOR_USER * 8], ax
+    mov byte [idt + VECTOR_USER * 8 + 5], 0xEE ; ring 3 may call it
+    shr eax, 16
+    mov [idt + VECTOR_USER * 8 + 6], ax
     ret
 
 check_text: db "CHECK ", 0
@@ -270,10 +302,12 @@ gdt:
     dq 0x00CF92000000FFFF
     times 5 dq 0x0000890000000067
     dq 0x0000090000000067 ; not present
+    dq 0x00CFFA000000FFFF
+    dq 0x00CFF2000000FFFF
 gdt_end:
 gdtr: dw gdt_end - gdt - 1
     dd gdt
-idtr: dw 0x41 * 8 - 1
+idtr: dw (VECTOR_USER + 1) * 8 - 1
     dd idt
 
 ; a TSS that starts at %1 with stack %2
@@ -293,7 +327,7 @@ int_tss: tss int_task, int_stack
 align 128
 fault_tss: tss fault_task, fault_stack
 align 16
-idt: times 0x41 dq 0
+idt: times VECTOR_USER + 1 dq 0
     times 512 db 0
 main_stack:
     times 256 db 0

@@ -8,6 +8,7 @@
 #include "mm/physmap.h"
 #include "mm/x86_64/pt_formats.h"
 #include "vcpu/x86_64/svm/internal.h"
+#include "vcpu/x86_64/task.h"
 
 struct svm_features svm_features;
 struct pt_format svm_nested_format;
@@ -109,6 +110,8 @@ int svm_cpu_enable(const struct svm_hw *hw, struct arch_percpu *cpu)
     }
     svm_asid_exhaust(cpu); /* whatever the TLB holds from before goes with the first assignment */
     hw->save_host(cpu->host_state_pa);
+    const struct vmcb *host = cpu->host_state;
+    svm_features.tr_busy = (host->save.seg[VMCB_TR].attrib & TSS_BUSY) != 0;
     return 0;
 }
 

@@ -38,6 +38,7 @@ struct svm_features {
     u32 edx;   /* SVM_FEATURE_* */
     u8 phys_bits;
     bool leaf_1g;
+    bool tr_busy; /* TR's type in the VMCB is a busy TSS's; else an available one's, QEMU's way: others end it */
 };
 
 /* Can this CPU? No side effects. 0 with *features; -E_NOSYS with *missing naming the bit. APM 15.4 "Enabling SVM". */

@@ -2,6 +2,7 @@
 #include "kernel/x86_64/insn.h"
 #include "kernel/x86_64/regs.h"
 #include "vcpu/x86_64/svm/internal.h"
+#include "vcpu/x86_64/task.h"
 
 #define ATTR_LOW_MASK GENMASK(7, 0)    /* of x86_seg.attr: as in the VMCB */
 #define ATTR_HIGH_MASK GENMASK(15, 12) /* of x86_seg.attr: VMCB_SEG_HIGH_MASK there */
@@ -43,6 +44,9 @@ static void flush_seg(struct vcpu_arch *arch, struct vmcb_save *save)
     }
     seg_flush(&save->seg[VMCB_LDTR], &arch->seg[X86_LDTR]);
     seg_flush(&save->seg[VMCB_TR], &arch->seg[X86_TR]);
+    if (!svm_features.tr_busy) {
+        save->seg[VMCB_TR].attrib &= (u16)~TSS_BUSY;
+    }
     arch->cpl = (u8)FIELD_GET(ATTR_DPL_MASK, arch->seg[X86_SS].attr);
     save->cpl = arch->cpl;
 }
@@ -54,6 +58,7 @@ static void fetch_seg(struct vcpu_arch *arch, struct vmcb_save *save)
     }
     seg_fetch(&arch->seg[X86_LDTR], &save->seg[VMCB_LDTR]);
     seg_fetch(&arch->seg[X86_TR], &save->seg[VMCB_TR]);
+    arch->seg[X86_TR].attr |= TSS_BUSY;
     arch->cpl = save->cpl & 3;
     arch->seg[X86_SS].attr =
         (arch->seg[X86_SS].attr & ~(u32)ATTR_DPL_MASK) | (u32)FIELD_PREP(ATTR_DPL_MASK, arch->cpl);
