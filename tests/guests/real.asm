@@ -75,6 +75,22 @@ after:
     cmp byte [0x500], 0x11
     CHECK "a20"
 
+    mov word [1 * 4], on_db ; in a segment that has a base
+    mov word [1 * 4 + 2], 0
+    mov eax, breakpoint
+    mov dr0, eax
+    mov eax, 0x402
+    mov dr7, eax
+    mov word [seen], 0
+    jmp 0x7C0:breakpoint - 0x7C00
+breakpoint:
+    jmp 0:after_breakpoint
+after_breakpoint:
+    mov eax, 0x400
+    mov dr7, eax
+    cmp word [seen], 1
+    CHECK "breakpoint"
+
     mov ax, 0x1000
     mov es, ax
     mov di, 0
@@ -152,6 +168,14 @@ after:
 on_call:
     mov word [seen], 0x40
     iret
+on_db:
+    mov word [seen], 1
+    push eax
+    mov eax, 0x400
+    mov dr7, eax
+    pop eax
+    iret
+
 on_gp:
     mov word [seen], 13
     add sp, 6

@@ -18,9 +18,9 @@ static const struct vcpu_backend backend = {.regs_fetch = svm_regs_fetch};
 static u32 recovered;
 static u64 lent_dr7;
 
-void svm_lend_debug_registers(const struct vcpu_arch *arch)
+void svm_lend_debug_registers(struct vcpu *vcpu)
 {
-    lent_dr7 = arch->dr7;
+    lent_dr7 = vcpu->arch.dr7;
 }
 
 u64 time_now_ns(void)

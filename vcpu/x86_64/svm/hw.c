@@ -6,6 +6,7 @@
 #include "mm/kmap.h"
 #include "vcpu/x86_64/hostcpu.h"
 #include "vcpu/x86_64/svm/internal.h"
+#include "vcpu/x86_64/task.h"
 
 static struct x86_cpuid hw_cpuid(u32 leaf)
 {
@@ -67,27 +68,42 @@ bool svm_backend_enabled(void)
     return (rdmsr(MSR_IA32_EFER) & EFER_SVME) != 0;
 }
 
-/* Nothing that the host meets: where something of its own is, an I/O port, the access to a debug register itself. */
-static u64 harmless_dr7(const struct vcpu_arch *arch)
+/* QEMU meets an address to execute by the linear address, and looks then for RIP in its place: it ends where it finds none. In
+ * real mode code changes its base all the time. */
+static bool may_have_code_base(struct vcpu *v)
 {
+    const struct vcpu_arch *arch = x86_regs(v, X86_G_CORE | X86_G_SEG | X86_G_CR);
+
+    return x86_code_bits(v) != 64 && (!task_has_descriptors(arch) || arch->seg[X86_CS].base != 0);
+}
+
+/* Nothing that the host meets: where something of its own is, an I/O port, the access to a debug register itself. */
+static u64 harmless_dr7(struct vcpu *v)
+{
+    const struct vcpu_arch *arch = &v->arch;
     u64 dr7 = arch->dr7 & ~DR7_GD;
 
     for (u32 i = 0; i < ARRAY_SIZE(arch->dr); i++) {
         bool enabled = (dr7 & DR7_ENABLES(i)) != 0;
 
-        if (enabled && (DR7_TYPE(dr7, i) == DR7_IO || kmap_maps(arch->dr[i]) || kmap_maps(arch->dr[i] + DR_SPAN))) {
+        u64 type = DR7_TYPE(dr7, i);
+
+        if (enabled && (type == DR7_IO || (type == DR7_EXECUTE && may_have_code_base(v)) || kmap_maps(arch->dr[i]) ||
+                        kmap_maps(arch->dr[i] + DR_SPAN))) {
             dr7 &= ~DR7_ENABLES(i);
         }
     }
     return dr7;
 }
 
-void svm_lend_debug_registers(const struct vcpu_arch *arch)
+void svm_lend_debug_registers(struct vcpu *v)
 {
+    const struct vcpu_arch *arch = &v->arch;
+
     write_dr7(DR7_FIXED);
     write_dr0(arch->dr[0]);
     write_dr1(arch->dr[1]);
     write_dr2(arch->dr[2]);
     write_dr3(arch->dr[3]);
-    write_dr7(harmless_dr7(arch));
+    write_dr7(harmless_dr7(v));
 }

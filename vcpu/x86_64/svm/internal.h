@@ -143,11 +143,12 @@ void svm_tlb_flush(struct vcpu *v);
 /* regs.c: v->arch <-> VMCB by groups; CORE excepted, which run.c moves at each entry and exit. */
 void svm_regs_fetch(struct vcpu *v, u32 groups);
 void svm_regs_flush(struct vcpu *v, u32 groups);
-/* The CPU's DR0 to DR3 become the vCPU's, and its DR7, too, as far as the host cannot meet a breakpoint (hw.c). VMRUN loads DR7
+/* The CPU's DR0 to DR3 become the vCPU's, and its DR7, too, as far as neither the host meets a breakpoint
+ * nor QEMU ends at one (hw.c). VMRUN loads DR7
  * (APM 15.5.1), QEMU's without effect: a breakpoint there is what the last MOV to DR7 made it, the next MOV removes it by the
  * type that DR7 gives it at that moment, and where that is another type QEMU frees the wrong thing and ends. So only the host
  * writes them, the guest's MOV exits, and DR7 is DR7_FIXED when a vCPU is unloaded. */
-void svm_lend_debug_registers(const struct vcpu_arch *arch);
+void svm_lend_debug_registers(struct vcpu *v);
 
 /* events.c */
 void svm_event_inject(struct vcpu *v, const struct vcpu_event *event);

@@ -124,7 +124,6 @@ static void flush_dr(struct vcpu_arch *arch, struct vmcb_save *save)
 {
     save->dr6 = arch->dr6;
     save->dr7 = arch->dr7;
-    svm_lend_debug_registers(arch);
 }
 
 /* DR0 to DR3 are as they were written. */
@@ -222,6 +221,7 @@ void svm_regs_flush(struct vcpu *v, u32 groups)
     }
     if ((groups & X86_G_DR) != 0) {
         flush_dr(arch, save);
+        svm_lend_debug_registers(v);
         svm_touch(svm, VMCB_CLEAN_DRX);
     }
     if ((groups & X86_G_SYS) != 0) {
