@@ -7,7 +7,7 @@
 
 #define UART16550_CLOCK_HZ 1843200U
 #define UART16550_REGS 8U
-#define UART16550_QUEUE 16000U /* 1.4 s at 115200 baud */
+#define UART16550_QUEUE 32000U /* 2.8 s at 115200 baud */
 
 struct uart16550 {
     struct console_device console; /* name filled by the owner */
