@@ -5,6 +5,7 @@
 #include "kernel/lib/string.h"
 #include "kernel/x86_64/regs.h"
 #include "vcpu/x86_64/autopsy.h"
+#include "vcpu/x86_64/task.h"
 
 #define PAGE_BYTES KIB(4)
 #define REAL_VECTOR_BYTES 4U
@@ -32,8 +33,6 @@
 #define DESC_PAGES BIT(55)
 #define DESC_BASE_LOW GENMASK(39, 16)
 #define DESC_BASE_HIGH GENMASK(63, 56)
-#define SELECTOR_TI 4U
-#define SELECTOR_RPL 3U
 #define TSS_STACKS 4U
 #define TSS_IST 36U
 #define TSS_LIMIT_LEAST 0x67U
@@ -42,12 +41,8 @@
 
 /* The layout of struct x86_seg's attr. */
 #define SEG_EXPAND_DOWN BIT32(2)
-#define SEG_TYPE_32 BIT32(3) /* of a TSS */
-#define SEG_BIG BIT32(14)
-#define SEG_UNUSABLE BIT32(16)
 
 enum gate_type { GATE_TASK = 5, GATE_INT16 = 6, GATE_TRAP16 = 7, GATE_INT32 = 14, GATE_TRAP32 = 15 };
-enum tss_type { TSS16_AVAILABLE = 1, TSS16_BUSY = 3, TSS_AVAILABLE = 9, TSS_BUSY = 11 };
 
 #define SAY(d, ...) ((void)fmt_snprintf((d)->why, AUTOPSY_WHY_MAX, __VA_ARGS__), false)
 
@@ -200,13 +195,13 @@ static bool check_task(const struct delivery *d)
         return false;
     }
     u64 type = FIELD_GET(DESC_TYPE, tss);
-    if (type == TSS_BUSY || type == TSS16_BUSY) {
+    if (type == (TSS_TYPE_32 | TSS_BUSY) || type == (TSS_TYPE_16 | TSS_BUSY)) {
         return SAY(d, "TSS 0x%x in the %s is busy", selector, holder);
     }
-    if ((type != TSS_AVAILABLE && type != TSS16_AVAILABLE) || (tss & DESC_P) == 0) {
+    if ((type != TSS_TYPE_32 && type != TSS_TYPE_16) || (tss & DESC_P) == 0) {
         return SAY(d, "selector 0x%x in the %s is no TSS that is present", selector, holder);
     }
-    if (limit_of(tss) < (type == TSS_AVAILABLE ? TSS_LIMIT_LEAST : TSS16_LIMIT_LEAST)) {
+    if (limit_of(tss) < (type == TSS_TYPE_32 ? TSS_LIMIT_LEAST : TSS16_LIMIT_LEAST)) {
         return SAY(d, "TSS 0x%x in the %s has the limit 0x%x, which is too little", selector, holder, limit_of(tss));
     }
     return autopsy_reachable(d->v, base_of(tss), TSS16_LIMIT_LEAST + 1, X86_ACCESS_WRITE, "TSS", d->why);
@@ -241,7 +236,7 @@ static bool pointer_of_tss(const struct delivery *d, u32 at, u64 *rsp)
 static bool stack_of_tss(const struct delivery *d, u32 ring, struct stack *stack)
 {
     const struct x86_seg *tr = &d->a->seg[X86_TR];
-    u32 size = (tr->attr & SEG_TYPE_32) != 0 ? 4 : 2;
+    u32 size = (tr->attr & SEG_TYPE & ~TSS_BUSY) == TSS_TYPE_32 ? 4 : 2;
     u32 at = size + 2 * size * ring;
     u16 selector = 0;
     u64 descriptor = 0;
@@ -287,7 +282,7 @@ static struct stack present_stack(const struct vcpu_arch *a)
     const struct x86_seg *ss = &a->seg[X86_SS];
 
     return (struct stack){.base = ss->base, .pointer = a->gpr[X86_RSP], .limit = ss->limit,
-                          .expand_down = (ss->attr & SEG_EXPAND_DOWN) != 0, .big = (ss->attr & SEG_BIG) != 0};
+                          .expand_down = (ss->attr & SEG_EXPAND_DOWN) != 0, .big = (ss->attr & SEG_DB) != 0};
 }
 
 static bool check_stack(const struct delivery *d)

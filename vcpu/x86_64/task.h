@@ -1,4 +1,5 @@
-/* Private to task*.c, and to emulate_{system,far}.c for descriptors: a hardware task switch in progress. Functions return 0,
+/* Private to task*.c: a hardware task switch in progress; for descriptors and their attributes also to
+ * emulate_{system,far}.c, autopsy_delivery.c and the backends. Functions return 0,
  * -E_GUEST (an exception is queued) or -E_NOSYS (a table lies outside RAM: the VM must be stopped). */
 #pragma once
 #include "kernel/x86_64/regs.h"
