@@ -8,6 +8,7 @@
 #include "mm/frame.h"
 #include "tests/unit/memory.h"
 #include "vcpu/x86_64/svm/internal.h"
+#include "vcpu/x86_64/task.h"
 #include <string.h>
 
 #define ASIDS 16U
@@ -17,6 +18,7 @@ static struct {
     u32 refused_msr; /* writing it faults */
     unsigned saves;
     u32 edx;
+    bool tr_busy;
 } cpu;
 
 static struct x86_cpuid fake_cpuid(u32 leaf)
@@ -55,7 +57,10 @@ static int fake_wrmsr(u32 msr, u64 value)
 
 static void fake_save_host(hpa_t vmcb)
 {
+    struct vmcb *host = phys_ptr(vmcb);
+
     assert_true(vmcb.v != 0 && IS_ALIGNED(vmcb.v, FRAME_SIZE));
+    host->save.seg[VMCB_TR].attrib = cpu.tr_busy ? VMCB_SEG_P | TSS_TYPE_32 | TSS_BUSY : VMCB_SEG_P | TSS_TYPE_32;
     cpu.saves++;
 }
 
@@ -159,8 +164,10 @@ static void test_lesser_second_cpu(void **state)
 {
     (void)state;
     cpu.edx |= (u32)SVM_FEATURE_NRIPS;
+    cpu.tr_busy = true;
     assert_int_equal(svm_cpu_enable(&fake, &percpu()->arch), 0);
     assert_false(svm_has(SVM_FEATURE_NRIPS));
+    assert_false(svm_features.tr_busy);
     svm_cpu_disable(&fake, &percpu()->arch);
     cpu.edx = 0;
     assert_int_equal(svm_cpu_enable(&fake, &percpu()->arch), -E_HW);

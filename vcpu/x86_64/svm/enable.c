@@ -13,21 +13,26 @@
 struct svm_features svm_features;
 struct pt_format svm_nested_format;
 
-/* The first CPU's features are everybody's; another CPU must have them too. The boot CPU enables first, alone. */
-static int check_features(const struct svm_hw *hw)
+/* The first CPU's features are everybody's; another CPU must have them too. */
+static int check_features(const struct svm_hw *hw, struct svm_features *features)
 {
-    struct svm_features features;
     const char *missing;
 
-    if (svm_probe(hw, &features, &missing) != 0) {
+    if (svm_probe(hw, features, &missing) != 0) {
         return -E_HW;
     }
-    if (svm_features.asids == 0) {
-        svm_features = features;
-        svm_nested_format = features.leaf_1g ? pt_format_npt : pt_format_npt_2m;
-    }
-    bool enough = features.asids >= svm_features.asids && (svm_features.edx & ~features.edx) == 0;
+    bool enough = features->asids >= svm_features.asids && (svm_features.edx & ~features->edx) == 0;
     return enough ? 0 : -E_HW;
+}
+
+/* The boot CPU enables first, alone. host: what VMSAVE wrote of it. */
+static void keep_features(const struct svm_features *features, const struct vmcb *host)
+{
+    if (svm_features.asids == 0) {
+        svm_features = *features;
+        svm_features.tr_busy = (host->save.seg[VMCB_TR].attrib & TSS_BUSY) != 0;
+        svm_nested_format = features->leaf_1g ? pt_format_npt : pt_format_npt_2m;
+    }
 }
 
 static void free_page(hpa_t pa)
@@ -89,7 +94,8 @@ static int turn_on(const struct svm_hw *hw, hpa_t host_save_area)
 
 int svm_cpu_enable(const struct svm_hw *hw, struct arch_percpu *cpu)
 {
-    int error = check_features(hw);
+    struct svm_features features;
+    int error = check_features(hw, &features);
 
     if (error == 0) {
         error = svm_maps_init();
@@ -110,8 +116,7 @@ int svm_cpu_enable(const struct svm_hw *hw, struct arch_percpu *cpu)
     }
     svm_asid_exhaust(cpu); /* whatever the TLB holds from before goes with the first assignment */
     hw->save_host(cpu->host_state_pa);
-    const struct vmcb *host = cpu->host_state;
-    svm_features.tr_busy = (host->save.seg[VMCB_TR].attrib & TSS_BUSY) != 0;
+    keep_features(&features, cpu->host_state);
     return 0;
 }
 
