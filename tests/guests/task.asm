@@ -29,6 +29,17 @@ NT equ 14
 %%over:
 %endmacro
 
+; CHECK %4 ok|FAIL: LTR of %1 ends with the code %3 at %2
+%macro refused_ltr 4
+    mov dword [%2], -1
+    mov dword [resume], %%after
+    mov ax, %1
+    ltr ax
+%%after:
+    cmp dword [%2], %3
+    verdict %4
+%endmacro
+
 start:
     cli
     mov esp, main_stack
@@ -47,21 +58,7 @@ start:
     ; --- ring 3 and back: nobody has loaded TR, whose base is 0 then (SDM table 10-1) ---
     mov dword [4], jump_stack
     mov word [8], SEL_DATA
-    push SEL_USER_DATA
-    push call_stack
-    push 2
-    push SEL_USER_CODE
-    push user
-    iretd
-user:
-    int VECTOR_USER
-on_user:
-    mov ax, SEL_DATA ; IRET took the data segments away
-    mov ds, ax
-    mov es, ax
-    lea eax, [esp + 20]
-    mov ebx, [esp + 4]
-    mov esp, main_stack
+    call ring_3
     cmp eax, jump_stack
     verdict "ring-3-stack"
     cmp bx, SEL_USER_CODE
@@ -112,6 +109,7 @@ after_jump:
     verdict "int-gate-ran"
 
     ; --- a task gate by #GP: error code on the new stack, EIP at the fault ---
+    mov dword [resume], after_fault
     mov ax, BAD_SELECTOR
 faulting:
     mov fs, ax
@@ -131,6 +129,29 @@ after_fault:
     cmp ax, SEL_MAIN
     verdict "refused-stays"
 
+    ; --- LTR of what it must refuse: #GP with the selector, or #NP; then TR is the old one's, as ring 3 finds out ---
+    refused_ltr 0, fault_code, 0, "ltr-null"
+    refused_ltr 3, fault_code, 0, "ltr-null-rpl"
+    refused_ltr SEL_DATA, fault_code, SEL_DATA, "ltr-data"
+    refused_ltr SEL_MAIN, fault_code, SEL_MAIN, "ltr-busy"
+    refused_ltr SEL_JUMP | 4, fault_code, SEL_JUMP | 4, "ltr-local"
+    refused_ltr BAD_SELECTOR, fault_code, BAD_SELECTOR, "ltr-limit"
+    refused_ltr SEL_ABSENT, np_code, SEL_ABSENT, "ltr-absent"
+    str ax
+    cmp ax, SEL_MAIN
+    verdict "ltr-refused-stays"
+    mov dword [main_tss + 4], jump_stack
+    mov word [main_tss + 8], SEL_DATA
+    call ring_3
+    cmp eax, jump_stack
+    verdict "ltr-refused-ring-3"
+    mov ax, SEL_JUMP
+    ltr ax
+    mov eax, [gdt + SEL_JUMP + 4]
+    not eax
+    test eax, TSS_BUSY << 8
+    verdict "ltr-busy-after"
+
     mov esi, done_text
     call print
     mov edi, [failures]
@@ -143,6 +164,26 @@ exit:
     vmcall
 .amd:
     vmmcall
+
+; ring 3 and back: EAX = the stack that TR's TSS gave, EBX = CS that it came from
+ring_3:
+    mov [ring_0_esp], esp
+    push SEL_USER_DATA
+    push call_stack
+    push 2
+    push SEL_USER_CODE
+    push user
+    iretd
+user:
+    int VECTOR_USER
+on_user:
+    mov ax, SEL_DATA ; IRET took the data segments away
+    mov ds, ax
+    mov es, ax
+    lea eax, [esp + 20]
+    mov ebx, [esp + 4]
+    mov esp, [ring_0_esp]
+    ret
 
 ; --- the other tasks ---
 jump_task:
@@ -188,8 +229,10 @@ fault_task:
     pop dword [fault_code]
     mov eax, [main_tss + 0x20]
     mov [fault_eip], eax
-    mov dword [main_tss + 0x20], after_fault
+    mov eax, [resume]
+    mov [main_tss + 0x20], eax
     iretd
+    jmp fault_task
 
 on_np:
     pop dword [np_code]
@@ -294,6 +337,7 @@ fault_code: dd 0
 fault_eip: dd 0
 np_code: dd 0
 resume: dd 0
+ring_0_esp: dd 0
 
 align 8
 gdt:

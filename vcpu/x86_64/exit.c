@@ -113,6 +113,13 @@ static void exit_task_switch(struct vcpu *v, const struct x86_exit *xe, struct v
     }
 }
 
+static void exit_ltr(struct vcpu *v, const struct x86_exit *xe, struct vcpu_exit *exit)
+{
+    if (vcpu_emulate(v) != 0) {
+        x86_exit_unhandled(xe, exit, "LTR");
+    }
+}
+
 /* --- exits for the VM layer ------------------------------------------------------------------------------------- */
 
 static void exit_io(struct vcpu *v, const struct x86_exit *xe, struct vcpu_exit *exit)
@@ -213,6 +220,7 @@ x86_exit_handler *const x86_exit_handlers[X86_EXIT_CODES] = {
     [X86_EXIT_MONITOR] = x86_exit_ud,
     [X86_EXIT_MWAIT] = x86_exit_ud,
     [X86_EXIT_TASK_SWITCH] = exit_task_switch,
+    [X86_EXIT_LTR] = exit_ltr,
     [X86_EXIT_UD] = x86_exit_ud,
     [X86_EXIT_SHUTDOWN] = exit_shutdown,
     [X86_EXIT_INIT] = exit_kicked,

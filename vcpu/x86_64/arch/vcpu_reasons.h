@@ -17,6 +17,7 @@
     X(HYPERCALL)                                                                                                       \
     X(INVLPG) X(RDTSC) X(RDTSCP) X(RDPMC) X(INVD) X(WBINVD) X(MONITOR) X(MWAIT)                                        \
     X(TASK_SWITCH)  /* task.* */                                                                                       \
+    X(LTR)          /* where the CPU's own takes what it must refuse */                                                \
     X(UD)           /* an instruction the guest may not have: #UD */                                                   \
     X(SHUTDOWN)     /* triple fault */                                                                                 \
     X(INIT) X(SIPI)                                                                                                    \

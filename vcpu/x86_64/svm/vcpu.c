@@ -71,6 +71,9 @@ static void init_controls(const struct vcpu *v, struct vmcb_control *control)
     control->int_ctl = VMCB_INT_V_INTR_MASKING | VMCB_INT_V_IGN_TPR | VMCB_INT_V_INTR_PRIO_MASK;
     control->np_enable = VMCB_NP_ENABLE;
     control->n_cr3 = v->config.stage2->root.v;
+    if (!svm_features.tr_busy) { /* QEMU's LTR takes a null selector, and QEMU ends at an interrupt in ring 3 then */
+        control->intercept_misc1 |= VMCB_INTERCEPT_TR_WRITE;
+    }
     init_pause_filter(control);
 }
 
