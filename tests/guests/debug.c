@@ -41,6 +41,24 @@ static void check_watch(void)
     check(hits == WATCHES && told == WATCHES, "data-breakpoint", "hits=%u by-number=%u", hits, told);
 }
 
+/* An address to execute, beyond 4 GiB: below, QEMU's CPU must not know of any. */
+static void check_execute(void)
+{
+    static u8 code[4096] __attribute__((aligned(4096))) = {0x41, 0xFF, 0xE7}; /* JMP R15, which TRY has loaded */
+    const u64 at = 0x8000000000ULL;
+
+    map_page(at, (u64)code, PAGE_PRESENT);
+    int before = TRY("jmp *%0", : : "r"(at));
+    WRITE_REG(dr1, at);
+    WRITE_REG(dr7, 0x400ULL | 8);
+    int with = TRY("jmp *%0", : : "r"(at));
+    bool there = fault_rip == at;
+    WRITE_REG(dr7, 0x400ULL);
+    int after = TRY("jmp *%0", : : "r"(at));
+    check(before == NO_FAULT && with == DB && there && after == NO_FAULT, "code-breakpoint", "before=%d with=%d rip=0x%lx after=%d",
+          before, with, (u64)fault_rip, after);
+}
+
 static u32 steps, step_dr6;
 
 static void count_step(u32 vector)
@@ -74,4 +92,5 @@ void guest_main(void)
     check_in();
     check_debug();
     check_watch();
+    check_execute();
 }

@@ -13,11 +13,14 @@ SEL_FAULT equ 0x38
 SEL_ABSENT equ 0x40
 SEL_USER_CODE equ 0x48 | 3
 SEL_USER_DATA equ 0x50 | 3
+SEL_BASE equ 0x58
+BASE equ 0x100000
 VECTOR_USER equ 0x41
 BAD_SELECTOR equ 0x88
 TSS_BUSY equ 0x02
 CR0_TS equ 3 ; bit number
 NT equ 14
+RF equ 16
 
 ; CHECK name ok|FAIL by ZF
 %macro verdict 1
@@ -152,6 +155,20 @@ after_fault:
     test eax, TSS_BUSY << 8
     verdict "ltr-busy-after"
 
+    ; --- an address to execute in a segment with a base: met, but in QEMU's SVM, which would end ---
+    mov eax, at_base
+    mov dr0, eax
+    mov eax, 0x402
+    mov dr7, eax
+    jmp SEL_BASE:at_base - BASE
+at_base:
+    jmp SEL_CODE:.flat
+.flat:
+    mov eax, 0x400
+    mov dr7, eax
+    cmp byte [debugged], 1
+    verdict "base-breakpoint"
+
     mov esi, done_text
     call print
     mov edi, [failures]
@@ -240,6 +257,11 @@ on_np:
     mov [esp], eax
     iretd
 
+on_debug:
+    inc byte [debugged]
+    or dword [esp + 8], 1 << RF
+    iretd
+
 on_other:
     mov esi, other_text
     call print
@@ -303,8 +325,12 @@ fill:
 .gate:
     mov edx, on_other
     cmp ecx, VECTOR_USER + 1 - 11
-    jne .write
+    jne .not_np
     mov edx, on_np
+.not_np:
+    cmp ecx, VECTOR_USER + 1 - 1
+    jne .write
+    mov edx, on_debug
 .write:
     mov eax, edx
     mov [edi], ax
@@ -333,6 +359,7 @@ other_text: db "CHECK unexpected-exception FAIL", 10, 0
 failures: dd 0
 called: db 0
 interrupted: db 0
+debugged: db 0
 fault_code: dd 0
 fault_eip: dd 0
 np_code: dd 0
@@ -348,6 +375,7 @@ gdt:
     dq 0x0000090000000067 ; not present
     dq 0x00CFFA000000FFFF
     dq 0x00CFF2000000FFFF
+    dq 0x00CF9A100000FFFF ; BASE
 gdt_end:
 gdtr: dw gdt_end - gdt - 1
     dd gdt

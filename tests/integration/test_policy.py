@@ -30,7 +30,7 @@ def test_policy(machine, guest, backend):
     assert len(set(refused)) == 16
 
 
-DEBUG = {"in-width", "debug-registers", "data-breakpoint", "single-step"}
+DEBUG = {"in-width", "debug-registers", "data-breakpoint", "code-breakpoint", "single-step"}
 
 
 def test_in_width_and_debug(machine, guest, backend):

@@ -68,13 +68,16 @@ bool svm_backend_enabled(void)
     return (rdmsr(MSR_IA32_EFER) & EFER_SVME) != 0;
 }
 
-/* QEMU meets an address to execute by the linear address, and looks then for RIP in its place: it ends where it finds none. In
- * real mode code changes its base all the time. */
-static bool may_have_code_base(struct vcpu *v)
+/* QEMU meets an address to execute by the linear address, and looks then for RIP in its place: it ends where it finds none,
+ * which is where the code segment has a base. A far jump to such a segment does not exit; but all its addresses are below
+ * 4 GiB, and 64-bit code has no base. So a guest's breakpoints are those beyond. A debugger's are below, too, as long as the
+ * code has no base now. */
+static bool can_end_qemu(struct vcpu *v, u64 address)
 {
     const struct vcpu_arch *arch = x86_regs(v, X86_G_CORE | X86_G_SEG | X86_G_CR);
+    bool flat = x86_code_bits(v) == 64 || (task_has_descriptors(arch) && arch->seg[X86_CS].base == 0);
 
-    return x86_code_bits(v) != 64 && (!task_has_descriptors(arch) || arch->seg[X86_CS].base != 0);
+    return address < GIB(4) && !(arch->debug.owns && flat);
 }
 
 /* Nothing that the host meets: where something of its own is, an I/O port, the access to a debug register itself. */
@@ -85,11 +88,10 @@ static u64 harmless_dr7(struct vcpu *v)
 
     for (u32 i = 0; i < ARRAY_SIZE(arch->dr); i++) {
         bool enabled = (dr7 & DR7_ENABLES(i)) != 0;
+        u64 type = DR7_TYPE(dr7, i), address = arch->dr[i];
 
-        u64 type = DR7_TYPE(dr7, i);
-
-        if (enabled && (type == DR7_IO || (type == DR7_EXECUTE && may_have_code_base(v)) || kmap_maps(arch->dr[i]) ||
-                        kmap_maps(arch->dr[i] + DR_SPAN))) {
+        if (enabled && (type == DR7_IO || (type == DR7_EXECUTE && can_end_qemu(v, address)) || kmap_maps(address) ||
+                        kmap_maps(address + DR_SPAN))) {
             dr7 &= ~DR7_ENABLES(i);
         }
     }
