@@ -172,7 +172,11 @@
 #define PTE_ADDR_MASK GENMASK(51, 12)
 #define PTE_XD BIT(63)
 
+#define MXCSR_INIT 0x1F80U /* SDM Vol. 1 table 10-2 */
+
 /* CPUID leaves and feature bits used by the host: SDM Vol. 2 CPUID, APM Vol. 3 appendix E */
+#define CPUID_LEAF_FEATURES 7U /* structured extended */
+#define CPUID_LEAF_XSAVE 0xDU
 #define CPUID_HYPERVISOR_FIRST 0x40000000U
 #define CPUID_EXT_FIRST 0x80000000U
 #define CPUID_EXT_FEATURES 0x80000001U

@@ -1,4 +1,4 @@
-/* units: vcpu/x86_64/autopsy.c vcpu/x86_64/autopsy_delivery.c vcpu/x86_64/autopsy_insn.c vcpu/x86_64/walk.c vcpu/x86_64/linear.c vcpu/x86_64/decode.c vcpu/x86_64/decode_tables.c kernel/lib/fmt.c tests/unit/emu_guest.c */
+/* units: vcpu/x86_64/autopsy.c vcpu/x86_64/autopsy_delivery.c vcpu/x86_64/autopsy_insn.c vcpu/x86_64/task_memory.c vcpu/x86_64/walk.c vcpu/x86_64/linear.c vcpu/x86_64/decode.c vcpu/x86_64/decode_tables.c kernel/lib/fmt.c tests/unit/emu_guest.c */
 /* Sentences about dead guests; whatever their registers and tables hold, the report ends. */
 #include "tests/unit/host.h"
 #include "kernel/x86_64/regs.h"

@@ -7,8 +7,8 @@
 #include "kernel/x86_64/regs.h"
 #include "mm/frame.h"
 #include "tests/unit/memory.h"
+#include "vcpu/x86_64/segment.h"
 #include "vcpu/x86_64/svm/internal.h"
-#include "vcpu/x86_64/task.h"
 #include <string.h>
 
 #define ASIDS 16U

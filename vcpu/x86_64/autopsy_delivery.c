@@ -7,7 +7,6 @@
 #include "vcpu/x86_64/autopsy.h"
 #include "vcpu/x86_64/task.h"
 
-#define PAGE_BYTES KIB(4)
 #define REAL_VECTOR_BYTES 4U
 #define GATE_BYTES 8U
 #define LONG_GATE_BYTES 16U
@@ -23,24 +22,14 @@
 #define DESC_P BIT(47)
 #define DESC_CODE_BITS (BIT(44) | BIT(43))
 #define DESC_CONFORMING BIT(42)
-#define DESC_EXPAND_DOWN BIT(42)
 #define DESC_DATA_BITS (BIT(44) | BIT(43) | BIT(41))
 #define DESC_DATA_WRITABLE (BIT(44) | BIT(41))
-#define DESC_LIMIT_LOW GENMASK(15, 0)
-#define DESC_LIMIT_HIGH GENMASK(51, 48)
 #define DESC_L BIT(53)
-#define DESC_BIG BIT(54)
-#define DESC_PAGES BIT(55)
-#define DESC_BASE_LOW GENMASK(39, 16)
-#define DESC_BASE_HIGH GENMASK(63, 56)
 #define TSS_STACKS 4U
 #define TSS_IST 36U
 #define TSS_LIMIT_LEAST 0x67U
 #define TSS16_LIMIT_LEAST 0x2BU
 #define PUSHED 8U
-
-/* The layout of struct x86_seg's attr. */
-#define SEG_EXPAND_DOWN BIT32(2)
 
 enum gate_type { GATE_TASK = 5, GATE_INT16 = 6, GATE_TRAP16 = 7, GATE_INT32 = 14, GATE_TRAP32 = 15 };
 
@@ -146,18 +135,6 @@ static bool read_descriptor(const struct delivery *d, u32 selector, const char *
     return read_table(d, base + offset, descriptor, sizeof(*descriptor), what);
 }
 
-static u64 base_of(u64 descriptor)
-{
-    return FIELD_GET(DESC_BASE_LOW, descriptor) | FIELD_GET(DESC_BASE_HIGH, descriptor) << 24;
-}
-
-static u32 limit_of(u64 descriptor)
-{
-    u32 limit = (u32)(FIELD_GET(DESC_LIMIT_LOW, descriptor) | FIELD_GET(DESC_LIMIT_HIGH, descriptor) << 16);
-
-    return (descriptor & DESC_PAGES) != 0 ? limit << 12 | (u32)GENMASK(11, 0) : limit;
-}
-
 static bool check_code(struct delivery *d)
 {
     u32 selector = (u32)FIELD_GET(GATE_SELECTOR, d->gate);
@@ -201,10 +178,11 @@ static bool check_task(const struct delivery *d)
     if ((type != TSS_TYPE_32 && type != TSS_TYPE_16) || (tss & DESC_P) == 0) {
         return SAY(d, "selector 0x%x in the %s is no TSS that is present", selector, holder);
     }
-    if (limit_of(tss) < (type == TSS_TYPE_32 ? TSS_LIMIT_LEAST : TSS16_LIMIT_LEAST)) {
-        return SAY(d, "TSS 0x%x in the %s has the limit 0x%x, which is too little", selector, holder, limit_of(tss));
+    struct x86_seg seg = task_segment((u16)selector, tss);
+    if (seg.limit < (type == TSS_TYPE_32 ? TSS_LIMIT_LEAST : TSS16_LIMIT_LEAST)) {
+        return SAY(d, "TSS 0x%x in the %s has the limit 0x%x, which is too little", selector, holder, seg.limit);
     }
-    return autopsy_reachable(d->v, base_of(tss), TSS16_LIMIT_LEAST + 1, X86_ACCESS_WRITE, "TSS", d->why);
+    return autopsy_reachable(d->v, seg.base, TSS16_LIMIT_LEAST + 1, X86_ACCESS_WRITE, "TSS", d->why);
 }
 
 static bool check_handler(const struct delivery *d)
@@ -215,7 +193,7 @@ static bool check_handler(const struct delivery *d)
     if (d->long_mode) {
         offset |= FIELD_GET(GATE_OFFSET_HIGH, d->gate_high) << 32;
     } else {
-        offset = (base_of(d->code) + offset) & GENMASK(31, 0);
+        offset = (task_segment(0, d->code).base + offset) & GENMASK(31, 0);
     }
     (void)fmt_snprintf(what, sizeof(what), "handler of %s", d->name);
     return autopsy_reachable(d->v, offset, 1, X86_ACCESS_FETCH, what, d->why);
@@ -230,6 +208,12 @@ static bool pointer_of_tss(const struct delivery *d, u32 at, u64 *rsp)
         return SAY(d, "TSS limit 0x%x: no stack for %s", tr->limit, d->name);
     }
     return read_table(d, tr->base + at, rsp, sizeof(*rsp), "TSS");
+}
+
+static struct stack stack_in(const struct x86_seg *ss, u64 pointer)
+{
+    return (struct stack){.base = ss->base, .pointer = pointer, .limit = ss->limit,
+                          .expand_down = (ss->attr & SEG_EXPAND_DOWN) != 0, .big = (ss->attr & SEG_DB) != 0};
 }
 
 /* The stack that a TSS gives outside 64-bit mode: a pointer and a selector for each inner ring. SDM Vol. 3, 8.2.1, 6.12.1. */
@@ -257,10 +241,8 @@ static bool stack_of_tss(const struct delivery *d, u32 ring, struct stack *stack
     if (FIELD_GET(DESC_DPL, descriptor) != ring || (selector & SELECTOR_RPL) != ring) {
         return SAY(d, "selector 0x%x in the %s is not of ring %u", selector, holder, ring);
     }
-    stack->base = base_of(descriptor);
-    stack->limit = limit_of(descriptor);
-    stack->expand_down = (descriptor & DESC_EXPAND_DOWN) != 0;
-    stack->big = (descriptor & DESC_BIG) != 0;
+    struct x86_seg ss = task_segment(selector, descriptor);
+    *stack = stack_in(&ss, stack->pointer);
     return true;
 }
 
@@ -277,21 +259,13 @@ static bool check_segment_stack(const struct delivery *d, const struct stack *st
     return autopsy_reachable(d->v, (stack->base + first) & GENMASK(31, 0), pushed, X86_ACCESS_WRITE, "stack", d->why);
 }
 
-static struct stack present_stack(const struct vcpu_arch *a)
-{
-    const struct x86_seg *ss = &a->seg[X86_SS];
-
-    return (struct stack){.base = ss->base, .pointer = a->gpr[X86_RSP], .limit = ss->limit,
-                          .expand_down = (ss->attr & SEG_EXPAND_DOWN) != 0, .big = (ss->attr & SEG_DB) != 0};
-}
-
 static bool check_stack(const struct delivery *d)
 {
     u32 ist = d->long_mode ? (u32)FIELD_GET(GATE_IST, d->gate) : 0;
     u32 ring = (u32)FIELD_GET(DESC_DPL, d->code);
     bool inner = (d->code & DESC_CONFORMING) == 0 && ring < d->a->cpl;
     u64 type = FIELD_GET(DESC_TYPE, d->gate);
-    struct stack stack = present_stack(d->a);
+    struct stack stack = stack_in(&d->a->seg[X86_SS], d->a->gpr[X86_RSP]);
 
     if (!d->long_mode) {
         return (!inner || stack_of_tss(d, ring, &stack)) &&
@@ -310,7 +284,7 @@ bool autopsy_deliverable(struct vcpu *v, u8 vector, char *why)
 
     name_vector(&d);
     if ((a->cr0 & CR0_PE) == 0) {
-        struct stack stack = present_stack(a);
+        struct stack stack = stack_in(&a->seg[X86_SS], a->gpr[X86_RSP]);
         return check_limit(&d, REAL_VECTOR_BYTES) && check_segment_stack(&d, &stack, 2);
     }
     if (!check_gate(&d)) {

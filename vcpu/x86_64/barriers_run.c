@@ -6,7 +6,6 @@
 #include "vcpu/x86_64/barriers.h"
 #include "vcpu/x86_64/hostcpu.h"
 
-#define LEAF_FEATURES 7U
 #define FLUSH_CMD_L1D BIT(0)
 #define SPEC_CTRL_IBRS BIT(0)
 
@@ -16,7 +15,7 @@ static u32 last_vm[CPU_MAX]; /* VM id + 1 that this CPU ran last; each entry is 
 
 void x86_barriers_init(void)
 {
-    struct x86_cpuid leaf7 = hostcpu_cpuid(LEAF_FEATURES, 0);
+    struct x86_cpuid leaf7 = hostcpu_cpuid(CPUID_LEAF_FEATURES, 0);
     struct x86_barrier_cpu cpu = {
         .leaf7_ebx = leaf7.ebx, .leaf7_edx = leaf7.edx, .ext8_ebx = hostcpu_cpuid(CPUID_EXT_ADDRESS, 0).ebx,
         .arch_capabilities = hostcpu_arch_capabilities()};

@@ -13,7 +13,6 @@
 #define MAX_HYPERVISOR 0x40000010U
 #define MAX_MOTE 0x40000101U
 #define BUS_KHZ 1000000U /* the input of the local APIC's timer */
-#define LEAF_XSAVE 0xDU
 #define MOTE_INTERFACE_VERSION 1U
 /* Four characters as CPUID stores them. */
 #define TEXT(a, b, c, d) ((u32)(a) | (u32)(b) << 8 | (u32)(c) << 16 | (u32)(d) << 24)
@@ -174,19 +173,19 @@ static void compute_row(size_t i)
 
 static void compute_xsave(void)
 {
-    struct x86_cpuid host = hostcpu_cpuid(LEAF_XSAVE, 0);
+    struct x86_cpuid host = hostcpu_cpuid(CPUID_LEAF_XSAVE, 0);
 
     if ((hostcpu_cpuid(1, 0).ecx & CPUID_1_ECX_XSAVE) != 0) {
         table.xcr0_allowed = (host.eax | (u64)host.edx << 32) & XCR0_ALLOWED;
     }
     for (u32 i = XSAVE_FIRST_EXTENDED; i < XSAVE_LAST; i++) {
         if ((table.xcr0_allowed & BIT(i)) != 0) {
-            table.component[i] = hostcpu_cpuid(LEAF_XSAVE, i);
+            table.component[i] = hostcpu_cpuid(CPUID_LEAF_XSAVE, i);
         }
     }
     if (table.xcr0_allowed != 0) {
         u32 broken = hostcpu_xsavec_works() ? 0 : XSAVEC;
-        table.component[1].eax = hostcpu_cpuid(LEAF_XSAVE, 1).eax & XSAVE_EXTENSIONS & ~broken;
+        table.component[1].eax = hostcpu_cpuid(CPUID_LEAF_XSAVE, 1).eax & XSAVE_EXTENSIONS & ~broken;
     }
 }
 
@@ -346,7 +345,7 @@ static void fix_for_vcpu(struct vcpu *v, const struct cpuid_row *row, u32 sublea
 void x86_cpuid_guest(struct vcpu *v, u32 leaf, u32 subleaf, struct x86_cpuid *out)
 {
     *out = (struct x86_cpuid){0, 0, 0, 0};
-    if (leaf == LEAF_XSAVE) {
+    if (leaf == CPUID_LEAF_XSAVE) {
         leaf_xsave(subleaf, out);
         return;
     }

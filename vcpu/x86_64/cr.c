@@ -4,6 +4,7 @@
 #include "kernel/x86_64/regs.h"
 #include "vcpu/x86_64/hostcpu.h"
 #include "vcpu/x86_64/policy.h"
+#include "vcpu/x86_64/segment.h"
 #include "vcpu/x86_64/x86.h"
 
 #define CR0_DEFINED (CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | CR0_PG)
@@ -13,7 +14,6 @@
 #define CR4_FLUSHES (CR4_RELOADS_PDPTE | CR4_SMAP | CR4_PCIDE | CR4_PKE)
 #define CR3_PAE_TABLE GENMASK(31, 5)
 #define CR8_TPR GENMASK(3, 0)
-#define SEG_ATTR_L BIT32(13)
 #define PDPTE_RESERVED_LOW (GENMASK(8, 5) | GENMASK(2, 1))
 #define PDPTE_BIT5 BIT(5) /* reserved; QEMU's AMD CPU uses it as an accessed bit all the same */
 #define PDPTES 4U
@@ -82,7 +82,7 @@ static int paging_on(const struct vcpu_arch *a, struct paging *p)
     if ((p->efer & EFER_LME) == 0) {
         return 0;
     }
-    if ((p->cr4 & CR4_PAE) == 0 || (a->seg[X86_CS].attr & SEG_ATTR_L) != 0) {
+    if ((p->cr4 & CR4_PAE) == 0 || (a->seg[X86_CS].attr & SEG_L) != 0) {
         return -E_GUEST;
     }
     p->efer |= EFER_LMA;
@@ -92,7 +92,7 @@ static int paging_on(const struct vcpu_arch *a, struct paging *p)
 /* Paging goes off: not from 64-bit code, not with PCIDs. */
 static int paging_off(const struct vcpu_arch *a, struct paging *p)
 {
-    bool is_64bit = (p->efer & EFER_LMA) != 0 && (a->seg[X86_CS].attr & SEG_ATTR_L) != 0;
+    bool is_64bit = (p->efer & EFER_LMA) != 0 && (a->seg[X86_CS].attr & SEG_L) != 0;
 
     if (is_64bit || (p->cr4 & CR4_PCIDE) != 0) {
         return -E_GUEST;

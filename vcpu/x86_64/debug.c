@@ -5,13 +5,13 @@
 #include "vcpu/x86_64/decode.h"
 #include "vcpu/x86_64/exit_insn.h"
 #include "vcpu/x86_64/hostcpu.h"
+#include "vcpu/x86_64/segment.h"
 #include "vcpu/x86_64/x86.h"
 
 #define OPCODE_PUSHF 0x9CU
 #define OPCODE_INT3 0xCCU
 #define OPCODE_INT 0xCDU
 #define OPCODE_INTO 0xCEU
-#define SEG_ATTR_DB BIT32(14)
 
 const u8 vcpu_debug_trap[] = {OPCODE_INT3};
 
@@ -148,7 +148,7 @@ static void clean_pushed_flags(struct vcpu *v)
     u8 flags; /* their second byte */
 
     if (x86_code_bits(v) != 64) {
-        sp = (u32)(ss->base + ((ss->attr & SEG_ATTR_DB) != 0 ? (u32)sp : (u16)sp));
+        sp = (u32)(ss->base + ((ss->attr & SEG_DB) != 0 ? (u32)sp : (u16)sp));
     }
     u32 user = a->cpl == 3 ? X86_ACCESS_USER : 0;
     if (x86_read_linear(v, GVA(sp + 1), &flags, 1, user) == 0) {

@@ -4,15 +4,7 @@
 #include "kernel/x86_64/regs.h"
 #include "vcpu/x86_64/emulate.h"
 #include "vcpu/x86_64/emulate_alu.h"
-
-#define PAGE_BYTES KIB(4)
-
-/* Segment type bits (SDM 3.4.5.1) and attributes in struct x86_seg. */
-#define SEG_CODE BIT32(3)
-#define SEG_EXPAND_DOWN BIT32(2)
-#define SEG_RW BIT32(1) /* data: writable; code: readable */
-#define SEG_DB BIT32(14)
-#define SEG_UNUSABLE BIT32(16)
+#include "vcpu/x86_64/segment.h"
 
 static int seg_fault(struct x86_emu *e, u8 seg)
 {

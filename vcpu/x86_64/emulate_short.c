@@ -9,7 +9,6 @@
 #include "kernel/x86_64/regs.h"
 #include "mm/heap.h"
 
-#define PAGE_BYTES KIB(4)
 #define MOVES 8U /* remembered, by RIP */
 #define BYTES_MAX 8U
 #define LEVELS 4U

@@ -3,8 +3,7 @@
 #include "kernel/x86_64/regs.h"
 #include "vcpu/x86_64/emulate.h"
 #include "vcpu/x86_64/emulate_alu.h"
-
-#define SEG_DB BIT32(14)
+#include "vcpu/x86_64/segment.h"
 
 /* Width of the stack pointer: SDM Vol. 1 6.2.3. */
 static u8 stack_width(const struct x86_emu *e)

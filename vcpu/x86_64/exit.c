@@ -4,12 +4,10 @@
 #include "kernel/lib/errno.h"
 #include "kernel/x86_64/regs.h"
 #include "vcpu/isa.h"
+#include "vcpu/x86_64/decode.h"
 #include "vcpu/x86_64/exit_insn.h"
 #include "vcpu/x86_64/hostcpu.h"
 #include "vcpu/x86_64/x86.h"
-
-#define INSN_LEN_MAX 15U
-#define LOW_HALF GENMASK(31, 0)
 
 void x86_exit_unhandled(const struct x86_exit *xe, struct vcpu_exit *exit, const char *what)
 {
@@ -133,7 +131,7 @@ static void exit_io(struct vcpu *v, const struct x86_exit *xe, struct vcpu_exit 
     exit->pio.string = xe->io.string;
     exit->pio.value = v->arch.gpr[X86_RAX]; /* bits above size do not count */
     if (!xe->io.string) { /* else vcpu_emulate() knows */
-        exit->insn_len = xe->io.next_rip != 0 && len - 1 < INSN_LEN_MAX ? (u8)len : x86_exit_len(v, xe);
+        exit->insn_len = xe->io.next_rip != 0 && len - 1 < X86_INSN_MAX ? (u8)len : x86_exit_len(v, xe);
     }
 }
 

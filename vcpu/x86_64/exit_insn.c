@@ -6,7 +6,6 @@
 #include "vcpu/x86_64/policy.h"
 
 #define LMSW_CHANGES GENMASK(3, 1)
-#define LOW_HALF GENMASK(31, 0)
 #define DR_RESERVED_FIRST 4U /* DR4 and DR5 are DR6 and DR7, or #UD with CR4.DE */
 #define DR6_WRITABLE (DR6_B0 | DR6_B1 | DR6_B2 | DR6_B3 | DR6_BD | DR6_BS | DR6_BT)
 #define DR7_WRITABLE (GENMASK(31, 16) | DR7_GD | GENMASK(9, 0))

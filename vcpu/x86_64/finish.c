@@ -2,7 +2,6 @@
 #include "vcpu/x86_64/x86.h"
 
 #define HC_MOTE_FIRST 0x4D540000U /* = MOTE_HC_FIRST of vm/abi.h, a header of a layer above */
-#define LOW_HALF GENMASK(31, 0)
 
 /* IN to AL or AX leaves the rest of RAX; to EAX it clears the upper half (SDM Vol. 1 3.4.1.1). */
 static void finish_in(struct vcpu *v, const struct vcpu_exit *exit)

@@ -20,8 +20,6 @@
 #define XSAVE_BV 512U
 #define FXSAVE_XMM_END 416U
 #define FCW_INIT 0x37FU
-#define MXCSR_INIT 0x1F80U
-#define LEAF_XSAVE 0xDU
 
 /* What this machine has; the same on every CPU. */
 static struct {
@@ -34,7 +32,7 @@ static struct {
 static void inspect_host(void)
 {
     struct x86_cpuid features = hostcpu_cpuid(1, 0);
-    struct x86_cpuid xsave = hostcpu_cpuid(LEAF_XSAVE, 0);
+    struct x86_cpuid xsave = hostcpu_cpuid(CPUID_LEAF_XSAVE, 0);
     u32 bytes = FXSAVE_BYTES;
 
     host.xsave = (features.ecx & CPUID_1_ECX_XSAVE) != 0;

@@ -5,8 +5,6 @@
 #include "kernel/x86_64/insn.h"
 #include "kernel/x86_64/regs.h"
 
-#define LEAF_FEATURES 7U
-
 struct x86_cpuid hostcpu_cpuid(u32 leaf, u32 subleaf)
 {
     struct cpuid r = cpuid_get(leaf, subleaf);
@@ -50,7 +48,7 @@ void hostcpu_set_dr6(u64 value)
 
 u64 hostcpu_arch_capabilities(void)
 {
-    bool has = (hostcpu_cpuid(LEAF_FEATURES, 0).edx & CPUID_7_EDX_ARCH_CAPABILITIES) != 0;
+    bool has = (hostcpu_cpuid(CPUID_LEAF_FEATURES, 0).edx & CPUID_7_EDX_ARCH_CAPABILITIES) != 0;
 
     return has ? msr_read(MSR_IA32_ARCH_CAPABILITIES) : 0;
 }

@@ -6,9 +6,7 @@
 #include "kernel/x86_64/regs.h"
 #include "vcpu/x86_64/hostcpu.h"
 
-#define LEAF_XSAVE 0xDU
 #define COMPACTED BIT(63) /* of XCOMP_BV */
-#define MXCSR_INIT 0x1F80U
 #define AVX_WORDS 32U /* the upper halves of YMM0-15 */
 
 /* The XSAVE area for x87, SSE and AVX; the same in both formats. SDM Vol. 1 13.4. */
@@ -51,10 +49,10 @@ bool hostcpu_xsavec_works(void)
     const u64 components = XCR0_X87 | XCR0_SSE | XCR0_AVX;
     u64 xcr0 = xgetbv(0);
 
-    if ((hostcpu_cpuid(LEAF_XSAVE, 1).eax & CPUID_D1_EAX_XSAVEC) == 0) {
+    if ((hostcpu_cpuid(CPUID_LEAF_XSAVE, 1).eax & CPUID_D1_EAX_XSAVEC) == 0) {
         return false;
     }
-    if ((hostcpu_cpuid(LEAF_XSAVE, 0).eax & components) != components) {
+    if ((hostcpu_cpuid(CPUID_LEAF_XSAVE, 0).eax & components) != components) {
         return true; /* nothing lies behind the header */
     }
     xsetbv(0, components);

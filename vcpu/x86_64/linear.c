@@ -3,11 +3,8 @@
 #include "kernel/lib/string.h"
 #include "kernel/x86_64/regs.h"
 #include "vcpu/x86_64/decode.h"
+#include "vcpu/x86_64/segment.h"
 #include "vcpu/x86_64/x86.h"
-
-#define PAGE_BYTES KIB(4)
-
-enum seg_attr { SEG_L = 13, SEG_DB = 14 };
 
 /* Bytes from va to the end of its 4 KiB page, at most len. */
 static size_t in_page(u64 va, size_t len)
@@ -62,10 +59,10 @@ u8 x86_code_bits(struct vcpu *v)
     const struct vcpu_arch *a = x86_regs(v, X86_G_CR | X86_G_SEG);
     u32 attr = a->seg[X86_CS].attr;
 
-    if ((a->efer & EFER_LMA) != 0 && (attr & BIT32(SEG_L)) != 0) {
+    if ((a->efer & EFER_LMA) != 0 && (attr & SEG_L) != 0) {
         return 64;
     }
-    return (attr & BIT32(SEG_DB)) != 0 ? 32 : 16;
+    return (attr & SEG_DB) != 0 ? 32 : 16;
 }
 
 size_t x86_fetch_insn(struct vcpu *v, u8 buf[15])

@@ -6,7 +6,6 @@
 #include "vcpu/x86_64/hostcpu.h"
 #include "vcpu/x86_64/policy.h"
 
-#define LEAF_FEATURES 7U
 /* RDCL, RSBA, SSB, MDS, PSCHANGE_MC, TAA; SBDR_SSDP, FBSDP, PSDP; FB_CLEAR; BHI; PBRSB; GDS, RFDS, RFDS_CLEAR. Not: what
  * speaks of IA32_SPEC_CTRL, IA32_TSX_CTRL, IA32_FLUSH_CMD and other MSRs that a guest has not. */
 #define GUEST_CAPABILITIES                                                                                            \
@@ -16,7 +15,7 @@ int x86_msr_read_arch_capabilities(struct vcpu *v, u32 msr, u64 *value)
 {
     (void)v;
     (void)msr;
-    if ((x86_cpuid_policy(LEAF_FEATURES, 0).edx & CPUID_7_EDX_ARCH_CAPABILITIES) == 0) {
+    if ((x86_cpuid_policy(CPUID_LEAF_FEATURES, 0).edx & CPUID_7_EDX_ARCH_CAPABILITIES) == 0) {
         return -E_GUEST;
     }
     *value = hostcpu_arch_capabilities() & GUEST_CAPABILITIES;

@@ -4,21 +4,13 @@
 #include "kernel/x86_64/regs.h"
 #include "vcpu/x86_64/hostcpu.h"
 #include "vcpu/x86_64/policy.h"
+#include "vcpu/x86_64/segment.h"
 #include "vcpu/x86_64/x86.h"
 
 /* Access rights (SDM 25.4.1): present, accessed segments of ring 0. */
-#define ATTR_TYPE_DATA 0x3U /* read-write, accessed */
-#define ATTR_TYPE_CODE 0xBU /* execute-read, accessed */
-#define ATTR_TYPE_LDT 0x2U
-#define ATTR_TYPE_TSS_BUSY 0xBU
-#define ATTR_S BIT32(4)
-#define ATTR_P BIT32(7)
-#define ATTR_L BIT32(13)
-#define ATTR_DB BIT32(14)
-#define ATTR_G BIT32(15)
-#define ATTR_DATA16 (ATTR_TYPE_DATA | ATTR_S | ATTR_P)
-#define ATTR_CODE16 (ATTR_TYPE_CODE | ATTR_S | ATTR_P)
-#define ATTR_FLAT (ATTR_DB | ATTR_G)
+#define ATTR_DATA16 (SEG_ACCESSED | SEG_RW | SEG_S | SEG_P)
+#define ATTR_CODE16 (SEG_ACCESSED | SEG_RW | SEG_CODE | SEG_S | SEG_P)
+#define ATTR_FLAT (SEG_DB | SEG_G)
 
 #define LIMIT_64K 0xFFFFU
 #define LIMIT_4G 0xFFFFFFFFU
@@ -31,8 +23,8 @@ static void truncate_rip(struct vcpu *v)
 {
     struct vcpu_arch *a = x86_regs(v, X86_G_SEG | X86_G_CR);
 
-    if ((a->efer & EFER_LMA) == 0 || (a->seg[X86_CS].attr & ATTR_L) == 0) {
-        a->rip = (a->seg[X86_CS].attr & ATTR_DB) != 0 ? (u32)a->rip : (u16)a->rip;
+    if ((a->efer & EFER_LMA) == 0 || (a->seg[X86_CS].attr & SEG_L) == 0) {
+        a->rip = (a->seg[X86_CS].attr & SEG_DB) != 0 ? (u32)a->rip : (u16)a->rip;
     }
 }
 
@@ -88,8 +80,8 @@ static void reset_segments(struct vcpu_arch *a)
         a->seg[i] = (struct x86_seg){.attr = ATTR_DATA16, .limit = LIMIT_64K};
     }
     a->seg[X86_CS] = (struct x86_seg){RESET_CS_SELECTOR, ATTR_CODE16, LIMIT_64K, RESET_CS_BASE};
-    a->seg[X86_LDTR].attr = ATTR_TYPE_LDT | ATTR_P;
-    a->seg[X86_TR].attr = ATTR_TYPE_TSS_BUSY | ATTR_P;
+    a->seg[X86_LDTR].attr = SEG_TYPE_LDT | SEG_P;
+    a->seg[X86_TR].attr = TSS_TYPE_32 | TSS_BUSY | SEG_P;
     a->cpl = 0;
     a->gdtr = (struct x86_dtr){0, LIMIT_64K};
     a->idtr = (struct x86_dtr){0, LIMIT_64K};
@@ -149,7 +141,7 @@ static void enter_flat(struct vcpu_arch *a, const struct vcpu_entry *entry)
     for (u32 i = X86_ES; i <= X86_GS; i++) {
         a->seg[i] = (struct x86_seg){entry->ds_sel, ATTR_DATA16 | ATTR_FLAT, LIMIT_4G, 0};
     }
-    u32 code = ATTR_CODE16 | (is_long ? ATTR_G | ATTR_L : ATTR_FLAT);
+    u32 code = ATTR_CODE16 | (is_long ? SEG_G | SEG_L : ATTR_FLAT);
     a->seg[X86_CS] = (struct x86_seg){entry->cs_sel, code, LIMIT_4G, 0};
     a->cr0 = CR0_ET | CR0_PE;
     if (is_long) {

@@ -1,34 +1,10 @@
-/* Private to task*.c: a hardware task switch in progress; for descriptors and their attributes also to
- * emulate_{system,far}.c, autopsy_delivery.c and the backends. Functions return 0,
+/* Private to task*.c: a hardware task switch in progress; for descriptors also to emulate_{system,far}.c,
+ * autopsy_delivery.c and the backends. Functions return 0,
  * -E_GUEST (an exception is queued) or -E_NOSYS (a table lies outside RAM: the VM must be stopped). */
 #pragma once
 #include "kernel/x86_64/regs.h"
+#include "vcpu/x86_64/segment.h"
 #include "vcpu/x86_64/x86.h"
-
-/* Descriptor attributes in struct x86_seg's layout. */
-#define SEG_TYPE GENMASK(3, 0)
-#define SEG_ACCESSED BIT32(0)
-#define SEG_RW BIT32(1)
-#define SEG_CONFORMING BIT32(2)
-#define SEG_CODE BIT32(3)
-#define SEG_S BIT32(4)
-#define SEG_DPL GENMASK(6, 5)
-#define SEG_P BIT32(7)
-#define SEG_L BIT32(13)
-#define SEG_DB BIT32(14)
-#define SEG_G BIT32(15)
-#define SEG_UNUSABLE BIT32(16)
-
-/* Types of a TSS that is available: SDM table 3-2. The wide one is of 32 or 64 bits. */
-#define TSS_TYPE_16 1U
-#define TSS_TYPE_32 9U
-#define TSS_BUSY BIT32(1)
-#define DESC_BYTES 8U
-#define DESC_BUSY_BYTE 5U /* the byte of a descriptor that holds type and busy flag */
-
-#define SELECTOR_RPL 3U
-#define SELECTOR_TI 4U
-#define SELECTOR_INDEX 0xFFF8U /* byte offset into the table */
 
 static inline bool task_selector_is_null(u16 selector)
 {

@@ -3,16 +3,6 @@
 #include "kernel/x86_64/regs.h"
 #include "vcpu/x86_64/task.h"
 
-#define PAGE_BYTES KIB(4)
-
-/* Segment descriptor: SDM 3.4.5 figure 3-8. */
-#define DESC_LIMIT_LOW GENMASK(15, 0)
-#define DESC_BASE_LOW GENMASK(39, 16)
-#define DESC_ATTR GENMASK(55, 40)
-#define DESC_ATTR_LIMIT GENMASK(11, 8) /* inside DESC_ATTR: limit 19:16, no attribute */
-#define DESC_LIMIT_HIGH GENMASK(51, 48)
-#define DESC_BASE_HIGH GENMASK(63, 56)
-
 /* SDM 8.2.1 figure 8-2; selectors have 16 reserved bits above them. */
 struct tss32 {
     u32 link, esp0, ss0, esp1, ss1, esp2, ss2, cr3;

@@ -5,7 +5,6 @@
 #include "vcpu/x86_64/x86.h"
 
 #define PAGE_SHIFT 12
-#define PAGE_BYTES BIT(PAGE_SHIFT)
 #define MAX_LEVELS X86_WALK_LEVELS
 #define MAX_RESTARTS 4 /* other vCPUs may change tables under the walk; hardware would start over too */
 

@@ -23,6 +23,8 @@ struct x86_exit {
 };
 enum x86_cr_kind { X86_CR_MOV, X86_CR_CLTS, X86_CR_LMSW, X86_CR_SMSW };
 
+#define LOW_HALF GENMASK(31, 0) /* of a register */
+
 /* --- registers ------------------------------------------------------------------------------------------------- */
 
 /* Make the groups valid in v->arch and return it. */
@@ -219,6 +221,7 @@ void x86_state_load(struct vcpu *v);
 void x86_state_unload(struct vcpu *v);
 
 /* --- guest memory through the guest's own page tables ----------------------------------------------------------- */
+#define PAGE_BYTES KIB(4) /* the smallest page */
 #define X86_ACCESS_WRITE BIT32(1)
 #define X86_ACCESS_USER BIT32(2)
 #define X86_ACCESS_FETCH BIT32(4)

@@ -2,9 +2,8 @@
 #pragma once
 #include "kernel/x86_64/insn.h"
 #include "kernel/x86_64/regs.h"
+#include "vcpu/x86_64/decode.h"
 #include "vcpu/x86_64/svm/internal.h"
-
-#define SVM_INSN_LEN_MAX 15U
 
 static inline const struct svm_exit_row *svm_exit_row(u64 exitcode)
 {
@@ -38,7 +37,7 @@ static inline u8 svm_nrip_len(const struct vmcb *vmcb)
 {
     u64 len = vmcb->control.nrip - vmcb->save.rip;
 
-    return len <= SVM_INSN_LEN_MAX ? (u8)len : 0;
+    return len <= X86_INSN_MAX ? (u8)len : 0;
 }
 
 static inline void svm_exit_decode(struct vcpu *v, const struct svm_exit_row *row, const struct vmcb *vmcb,

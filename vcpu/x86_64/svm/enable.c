@@ -7,8 +7,8 @@
 #include "mm/frame.h"
 #include "mm/physmap.h"
 #include "mm/x86_64/pt_formats.h"
+#include "vcpu/x86_64/segment.h"
 #include "vcpu/x86_64/svm/internal.h"
-#include "vcpu/x86_64/task.h"
 
 struct svm_features svm_features;
 struct pt_format svm_nested_format;

@@ -1,13 +1,11 @@
 /* Register groups between v->arch and the VMCB's save area: APM Vol. 2 15.5, appendix B table B-2. */
 #include "kernel/x86_64/insn.h"
 #include "kernel/x86_64/regs.h"
+#include "vcpu/x86_64/segment.h"
 #include "vcpu/x86_64/svm/internal.h"
-#include "vcpu/x86_64/task.h"
 
 #define ATTR_LOW_MASK GENMASK(7, 0)    /* of x86_seg.attr: as in the VMCB */
 #define ATTR_HIGH_MASK GENMASK(15, 12) /* of x86_seg.attr: VMCB_SEG_HIGH_MASK there */
-#define ATTR_DPL_MASK GENMASK(6, 5)
-#define ATTR_UNUSABLE BIT32(16)
 
 _Static_assert((int)X86_ES == (int)VMCB_ES && (int)X86_CS == (int)VMCB_CS && (int)X86_SS == (int)VMCB_SS &&
                    (int)X86_DS == (int)VMCB_DS && (int)X86_FS == (int)VMCB_FS && (int)X86_GS == (int)VMCB_GS,
@@ -18,7 +16,7 @@ static void seg_flush(struct vmcb_seg *to, const struct x86_seg *from)
     u64 attrib = FIELD_PREP(VMCB_SEG_LOW_MASK, FIELD_GET(ATTR_LOW_MASK, from->attr)) |
                  FIELD_PREP(VMCB_SEG_HIGH_MASK, FIELD_GET(ATTR_HIGH_MASK, from->attr));
 
-    if ((from->attr & ATTR_UNUSABLE) != 0) {
+    if ((from->attr & SEG_UNUSABLE) != 0) {
         attrib &= ~(u64)VMCB_SEG_P;
     }
     *to = (struct vmcb_seg){from->selector, (u16)attrib, from->limit, from->base};
@@ -31,7 +29,7 @@ static void seg_fetch(struct x86_seg *to, const struct vmcb_seg *from)
                FIELD_PREP(ATTR_HIGH_MASK, FIELD_GET(VMCB_SEG_HIGH_MASK, from->attrib));
 
     if ((from->attrib & VMCB_SEG_P) == 0) {
-        attr |= ATTR_UNUSABLE;
+        attr |= SEG_UNUSABLE;
     }
     *to = (struct x86_seg){from->selector, (u32)attr, from->limit, from->base};
 }
@@ -47,7 +45,7 @@ static void flush_seg(struct vcpu_arch *arch, struct vmcb_save *save)
     if (!svm_features.tr_busy) {
         save->seg[VMCB_TR].attrib &= (u16)~TSS_BUSY;
     }
-    arch->cpl = (u8)FIELD_GET(ATTR_DPL_MASK, arch->seg[X86_SS].attr);
+    arch->cpl = (u8)FIELD_GET(SEG_DPL, arch->seg[X86_SS].attr);
     save->cpl = arch->cpl;
 }
 
@@ -61,7 +59,7 @@ static void fetch_seg(struct vcpu_arch *arch, struct vmcb_save *save)
     arch->seg[X86_TR].attr |= TSS_BUSY;
     arch->cpl = save->cpl & 3;
     arch->seg[X86_SS].attr =
-        (arch->seg[X86_SS].attr & ~(u32)ATTR_DPL_MASK) | (u32)FIELD_PREP(ATTR_DPL_MASK, arch->cpl);
+        (arch->seg[X86_SS].attr & ~(u32)SEG_DPL) | (u32)FIELD_PREP(SEG_DPL, arch->cpl);
 }
 
 static void flush_dt(struct vcpu_arch *arch, struct vmcb_save *save)

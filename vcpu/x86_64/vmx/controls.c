@@ -9,8 +9,6 @@
 #define PAUSE_LOOP_GAP 128U     /* ticks that part one loop of PAUSEs from the next */
 #define PAUSE_LOOP_WINDOW 4096U /* ticks of such a loop before it exits: a lock whose holder does not run */
 #define LINK_POINTER_NONE (~0ULL)
-#define CPUID_FEATURES_LEAF 7U
-#define CPUID_XSAVE_LEAF 0xDU
 
 static struct x86_cpuid shown(struct vcpu *v, u32 leaf, u32 subleaf)
 {
@@ -28,10 +26,10 @@ static u32 instructions_shown(struct vcpu *v)
     if ((shown(v, CPUID_EXT_FEATURES, 0).edx & CPUID_EXT1_EDX_RDTSCP) != 0) {
         mask |= VMX_CTL(PROC2, RDTSCP);
     }
-    if ((shown(v, CPUID_FEATURES_LEAF, 0).ebx & CPUID_7_EBX_INVPCID) != 0) {
+    if ((shown(v, CPUID_LEAF_FEATURES, 0).ebx & CPUID_7_EBX_INVPCID) != 0) {
         mask |= VMX_CTL(PROC2, INVPCID);
     }
-    if ((shown(v, CPUID_XSAVE_LEAF, 1).eax & CPUID_D1_EAX_XSAVES) != 0) {
+    if ((shown(v, CPUID_LEAF_XSAVE, 1).eax & CPUID_D1_EAX_XSAVES) != 0) {
         mask |= VMX_CTL(PROC2, XSAVES);
     }
     return mask & (u32)(vmx_caps.msrs.controls[VMX_PROC2] >> 32);

@@ -2,6 +2,7 @@
  * turned into a struct x86_exit. */
 #include "kernel/x86_64/insn.h"
 #include "kernel/x86_64/regs.h"
+#include "vcpu/x86_64/segment.h"
 #include "vcpu/x86_64/vmx/internal.h"
 
 /* Exit qualifications: SDM 28.2.1 */
@@ -28,7 +29,6 @@
 #define QUAL_EPT_NMI_UNBLOCKED BIT(12)
 #define QUAL_APIC_OFFSET_MASK GENMASK(11, 0)
 #define QUAL_APIC_TYPE_MASK GENMASK(15, 12)
-#define ACCESS_DPL_MASK GENMASK(6, 5) /* of SS: the CPL */
 #define QUAL_DB_DR6_MASK (DR6_B0 | DR6_B1 | DR6_B2 | DR6_B3 | DR6_BD | DR6_BS)
 
 enum { APIC_READ, APIC_WRITE, APIC_FETCH, APIC_IN_DELIVERY }; /* the others are accesses of page walks */
@@ -130,7 +130,7 @@ static void decode_exception(struct vcpu *v, struct x86_exit *xe)
 static void decode_call(struct vcpu *v, struct x86_exit *xe)
 {
     (void)v;
-    xe->call.user = (vmcs_read32(VMCS_SEG(VMCS_GUEST_ES_ACCESS, X86_SS)) & ACCESS_DPL_MASK) != 0;
+    xe->call.user = (vmcs_read32(VMCS_SEG(VMCS_GUEST_ES_ACCESS, X86_SS)) & SEG_DPL) != 0;
 }
 
 /* Through a gate, the event that found it is what vmx_event_vectoring() reports; the switch consumes it. */

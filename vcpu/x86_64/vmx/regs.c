@@ -1,13 +1,11 @@
 /* Register groups between v->arch and the VMCS (or, for the MSRs that VMX does not switch, the CPU itself). */
 #include "kernel/x86_64/insn.h"
 #include "kernel/x86_64/regs.h"
+#include "vcpu/x86_64/segment.h"
 #include "vcpu/x86_64/vmx/core.h"
 #include "vcpu/x86_64/vmx/cr.h"
 #include "vcpu/x86_64/vmx/internal.h"
 
-#define ACCESS_DPL_MASK GENMASK(6, 5)
-#define ACCESS_L BIT32(13)
-#define ACCESS_DB BIT32(14)
 #define CR3_PAE_TABLE_MASK GENMASK(31, 5)
 #define PDPTES 4U
 /* Reserved in a present PDPTE: SDM table 4-8. */
@@ -33,7 +31,7 @@ static void fetch_segments(struct vcpu *v)
         seg->attr = vmcs_read32(VMCS_SEG(VMCS_GUEST_ES_ACCESS, i));
         seg->base = vmcs_read(VMCS_SEG(VMCS_GUEST_ES_BASE, i));
     }
-    v->arch.cpl = (u8)FIELD_GET(ACCESS_DPL_MASK, v->arch.seg[X86_SS].attr);
+    v->arch.cpl = (u8)FIELD_GET(SEG_DPL, v->arch.seg[X86_SS].attr);
 }
 
 static void flush_tables(struct vcpu *v)
@@ -159,10 +157,10 @@ static void fetch_debug(struct vcpu *v)
 static void fetch_mode(struct vcpu *v)
 {
     u32 cs = vmcs_read32(VMCS_SEG(VMCS_GUEST_ES_ACCESS, X86_CS));
-    bool is_long = (v->arch.efer & EFER_LMA) != 0 && (cs & ACCESS_L) != 0;
+    bool is_long = (v->arch.efer & EFER_LMA) != 0 && (cs & SEG_L) != 0;
 
-    v->arch.cpl = (u8)FIELD_GET(ACCESS_DPL_MASK, vmcs_read32(VMCS_SEG(VMCS_GUEST_ES_ACCESS, X86_SS)));
-    v->arch.code_bits = is_long ? 64 : (cs & ACCESS_DB) != 0 ? 32 : 16;
+    v->arch.cpl = (u8)FIELD_GET(SEG_DPL, vmcs_read32(VMCS_SEG(VMCS_GUEST_ES_ACCESS, X86_SS)));
+    v->arch.code_bits = is_long ? 64 : (cs & SEG_DB) != 0 ? 32 : 16;
 }
 
 struct group {
