@@ -144,7 +144,8 @@ u64 vcpu_hypercall_arg(struct vcpu *v, const struct vcpu_exit *exit, u32 index);
 MUST_CHECK int vcpu_emulate(struct vcpu *v);
 /* The same, for the exit NPF of a data access. */
 MUST_CHECK int vcpu_emulate_access(struct vcpu *v, const struct vcpu_exit *exit);
-/* Guest virtual to physical as the guest sees it now. 0 or -E_FAULT. Owner CPU, or while stopped. */
+/* Guest virtual to physical as the guest sees it now. 0; -E_FAULT (not mapped); -E_RANGE: the guest's mode has no such
+ * address. Owner CPU, or while stopped. */
 MUST_CHECK int vcpu_translate(struct vcpu *v, gva_t va, gpa_t *out);
 /* Raise request bits and make the owner notice: kick when in guest, wake when Blocked. Any context but NMI. */
 void vcpu_request(struct vcpu *v, u32 requests);

@@ -73,12 +73,13 @@ static u64 walk_address; /* one walk at a time: the prompt waits for it */
 static void show_walk(struct vcpu *v, void *arg)
 {
     gpa_t gpa;
+    int rc = vcpu_translate(v, GVA(walk_address), &gpa);
 
     (void)arg;
-    if (vcpu_translate(v, GVA(walk_address), &gpa) == 0) {
+    if (rc == 0) {
         monitor_print("0x%llx -> 0x%llx\n", U64(walk_address), U64(gpa.v));
     } else {
-        monitor_print("0x%llx is not mapped\n", U64(walk_address));
+        monitor_print("0x%llx is %s\n", U64(walk_address), rc == -E_RANGE ? "beyond what the guest can address now" : "not mapped");
     }
     monitor_end();
 }

@@ -237,6 +237,8 @@ def test_killed_neighbour_is_not_missed(machine, guest, backend):
     m.wait_for(r"^\[b\] beat 1$")
     s = Session(m).enter()
     assert s.run("pause spin") == ["ok"] and s.state("spin") == "paused"
+    assert s.run("walk spin 0xffffffff") == ["0xffffffff -> 0xffffffff"]
+    assert s.run("walk spin 0x100007c00") == ["0x100007c00 is beyond what the guest can address now"]
     assert s.run("resume spin") == ["ok"]
     assert s.run("kill spin") == ["ok"]
     m.wait_for(r"^MOTE: vm=spin ev=freed leaked-frames=0 ")

@@ -281,6 +281,13 @@ static void linear_memory_crosses_pages(void **state)
     guest.v.arch.cr4 |= CR4_SMAP;
     assert_int_equal(vcpu_translate(&guest.v, GVA(0x401234), &gpa), 0);
     assert_int_equal(vcpu_translate(&guest.v, GVA(0x500000), &gpa), -E_FAULT);
+    assert_int_equal(vcpu_translate(&guest.v, GVA(GIB(4) + 0x401234), &gpa), -E_FAULT);
+    guest_reset_protected();
+    assert_int_equal(vcpu_translate(&guest.v, GVA(0x401234), &gpa), 0);
+    assert_int_equal(gpa.v, 0x401234);
+    assert_int_equal(vcpu_translate(&guest.v, GVA(GIB(4) + 0x401234), &gpa), -E_RANGE);
+    guest.v.arch.efer = EFER_LME; /* alone it changes nothing */
+    assert_int_equal(vcpu_translate(&guest.v, GVA(GIB(4)), &gpa), -E_RANGE);
 }
 
 static void fetch_stops_where_memory_stops(void **state)

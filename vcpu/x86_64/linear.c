@@ -99,6 +99,9 @@ int vcpu_translate(struct vcpu *v, gva_t va, gpa_t *out)
 {
     struct x86_walk_result at;
 
+    if (va.v > LOW_HALF && (x86_regs(v, X86_G_CR)->efer & EFER_LMA) == 0) {
+        return -E_RANGE;
+    }
     /* A user page is to be found too when SMAP keeps the kernel off it. */
     if (x86_walk(v, va, 0, false, &at) != 0 && x86_walk(v, va, X86_ACCESS_USER, false, &at) != 0) {
         return -E_FAULT;
