@@ -148,12 +148,20 @@ after_fault:
     call ring_3
     cmp eax, jump_stack
     verdict "ltr-refused-ring-3"
+    mov word [gdt + SEL_JUMP], 0x7F ; with an I/O map that allows the ports from 80h on
+    mov word [jump_tss + 0x78], 0
     mov ax, SEL_JUMP
     ltr ax
     mov eax, [gdt + SEL_JUMP + 4]
     not eax
     test eax, TSS_BUSY << 8
     verdict "ltr-busy-after"
+    mov dword [jump_tss + 4], jump_stack
+    mov word [jump_tss + 8], SEL_DATA
+    mov dword [user_at], user_string
+    call ring_3
+    cmp esi, gdt + 4
+    verdict "ring-3-port-string"
 
     ; --- an address to execute in a segment with a base: met, but in QEMU's SVM, which would end ---
     mov eax, at_base
@@ -189,8 +197,15 @@ ring_3:
     push call_stack
     push 2
     push SEL_USER_CODE
-    push user
+    push dword [user_at]
     iretd
+user_string:
+    mov ax, SEL_USER_DATA
+    mov ds, ax
+    mov edx, 0x80
+    mov esi, gdt
+    mov ecx, 2
+    rep outsw
 user:
     int VECTOR_USER
 on_user:
@@ -365,6 +380,7 @@ fault_eip: dd 0
 np_code: dd 0
 resume: dd 0
 ring_0_esp: dd 0
+user_at: dd user
 
 align 8
 gdt:

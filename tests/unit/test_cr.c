@@ -79,6 +79,21 @@ static void long_mode_needs_pae_and_no_64bit_cs(void **state)
     accepted(x86_cr0_write, CR0_PE | CR0_PG);
 }
 
+static void long_mode_and_a_16_bit_tss(void **state)
+{
+    (void)state;
+    for (u32 intel = 0; intel < 2; intel++) {
+        fake_host_vendor(intel ? "GenuineIntel" : "AuthenticAMD");
+        fake_start();
+        accepted(x86_efer_write, EFER_LME);
+        accepted(x86_cr4_write, CR4_PAE);
+        a->seg[X86_TR].attr = 0x83;
+        (intel ? refused : accepted)(x86_cr0_write, CR0_PE | CR0_PG);
+    }
+    a->seg[X86_TR].attr = 0x8B;
+    accepted(x86_cr0_write, CR0_PE | CR0_PG);
+}
+
 static void put_pdpte(u32 i, u64 value)
 {
     memcpy(&fake_ram[0x2000 + 8 * i], &value, 8);
@@ -239,6 +254,7 @@ int main(void)
         cmocka_unit_test_setup(cr0_every_low_bit, fake_setup),
         cmocka_unit_test_setup(real_to_protected_to_pae_to_long, fake_setup),
         cmocka_unit_test_setup(long_mode_needs_pae_and_no_64bit_cs, fake_setup),
+        cmocka_unit_test_setup(long_mode_and_a_16_bit_tss, fake_setup),
         cmocka_unit_test_setup(pae_loads_and_checks_pdptes, fake_setup),
         cmocka_unit_test_setup(cr4_every_bit, fake_setup),
         cmocka_unit_test_setup(cr4_follows_cpuid, fake_setup),

@@ -291,6 +291,64 @@ static void port_strings(void **state)
     assert_int_equal(arch->gpr[X86_RDI], DATA + 4);
 }
 
+static void smsw_and_umip(void **state)
+{
+    (void)state;
+    LONG("\x0F\x01\x23"); /* smsw [rbx] */
+    arch->gpr[X86_RBX] = DATA;
+    arch->cpl = 3;
+    done(CODE + 3);
+    assert_memory_equal(guest.ram + DATA_GPA, &arch->cr0, 2);
+    arch->rip = CODE;
+    arch->cr4 |= CR4_UMIP;
+    faults(VECTOR_GP, true, 0);
+    arch->cpl = 0;
+    done(CODE + 3);
+}
+
+/* The TSS at DATA has its map at 104. */
+static void port_strings_want_permission(void **state)
+{
+    (void)state;
+    LONG("\x6F"); /* outsd */
+    arch->gpr[X86_RDX] = 0x0E;
+    arch->gpr[X86_RSI] = DATA;
+    arch->cpl = 3;
+    arch->seg[X86_TR].base = DATA;
+    arch->seg[X86_TR].limit = 107;
+    arch->seg[X86_TR].attr = 0x8B;
+    guest.ram[DATA_GPA + 102] = 104;
+    guest.ram[DATA_GPA + 105] = 0x3F; /* ports 8 to 13 */
+    guest.ram[DATA_GPA + 106] = 0xFC; /* 18 and beyond */
+    done(CODE + 1);
+    assert_int_equal(guest.pio_count, 1);
+    arch->rip = CODE;
+    arch->gpr[X86_RDX] = 0x0D;
+    faults(VECTOR_GP, true, 0);
+    arch->gpr[X86_RDX] = 0x0F;
+    faults(VECTOR_GP, true, 0);
+    arch->gpr[X86_RDX] = 0x18; /* its word is not all within the limit */
+    faults(VECTOR_GP, true, 0);
+    arch->gpr[X86_RDX] = 0x0E;
+    arch->seg[X86_TR].attr = 0x83; /* one of 16 bits has no map */
+    faults(VECTOR_GP, true, 0);
+    arch->seg[X86_TR].limit = 102;
+    faults(VECTOR_GP, true, 0);
+    arch->rflags |= FIELD_PREP(RFLAGS_IOPL_MASK, 2);
+    faults(VECTOR_GP, true, 0);
+    assert_int_equal(guest.pio_count, 1);
+    arch->rflags |= RFLAGS_IOPL_MASK;
+    done(CODE + 1);
+    assert_int_equal(guest.pio_count, 2);
+    PROTECTED("\x6E");
+    arch->rflags |= RFLAGS_IOPL_MASK | RFLAGS_VM; /* in virtual-8086 mode the map alone counts */
+    arch->cpl = 3;
+    arch->seg[X86_TR] = (struct x86_seg){.attr = 0x8B, .limit = 102};
+    faults(VECTOR_GP, true, 0);
+    arch->seg[X86_TR].limit = 103;
+    done(0x2001);
+}
+
 static void strings_stop_where_memory_stops(void **state)
 {
     (void)state;
@@ -515,7 +573,7 @@ int main(void)
         cmocka_unit_test(event_delivery_is_refused),
         cmocka_unit_test(device_accesses_keep_their_width),
         cmocka_unit_test(port_strings),
-        cmocka_unit_test(strings_stop_where_memory_stops),
+        cmocka_unit_test(port_strings_want_permission), cmocka_unit_test(smsw_and_umip), cmocka_unit_test(strings_stop_where_memory_stops),
         cmocka_unit_test(stack_widths),
         cmocka_unit_test(near_branches),
         cmocka_unit_test(ltr_in_protected_mode),

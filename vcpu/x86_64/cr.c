@@ -76,13 +76,16 @@ static struct paging current(const struct vcpu_arch *a)
     return (struct paging){a->cr0, a->cr3, a->cr4, a->efer};
 }
 
-/* Paging goes on: long mode when EFER.LME says so (SDM 10.8.5). */
+/* Paging goes on: long mode when EFER.LME says so (SDM 10.8.5). Intel's CPUs refuse it with a 16-bit TSS in TR (SDM Vol. 2 "MOV -
+ * Move to/from Control Registers"), with which they would refuse the entry, too. */
 static int paging_on(const struct vcpu_arch *a, struct paging *p)
 {
+    bool narrow_tss = (a->seg[X86_TR].attr & SEG_TYPE & ~TSS_BUSY) == TSS_TYPE_16;
+
     if ((p->efer & EFER_LME) == 0) {
         return 0;
     }
-    if ((p->cr4 & CR4_PAE) == 0 || (a->seg[X86_CS].attr & SEG_L) != 0) {
+    if ((p->cr4 & CR4_PAE) == 0 || (a->seg[X86_CS].attr & SEG_L) != 0 || (narrow_tss && !x86_cpuid_is_amd())) {
         return -E_GUEST;
     }
     p->efer |= EFER_LMA;

@@ -152,6 +152,9 @@ int emu_cmovcc(struct x86_emu *e)
 
 int emu_smsw(struct x86_emu *e)
 {
+    if (e->a->cpl != 0 && (e->a->cr4 & CR4_UMIP) != 0) {
+        return emu_gp(e);
+    }
     e->dst.value = e->a->cr0;
     return 0;
 }

@@ -4,6 +4,7 @@
 #include "kernel/x86_64/regs.h"
 #include "vcpu/x86_64/emulate.h"
 #include "vcpu/x86_64/emulate_alu.h"
+#include "vcpu/x86_64/task.h"
 
 #define ELEMENTS_PER_CALL 1024U
 
@@ -150,6 +151,28 @@ static int repeat(struct x86_emu *e, struct string *s)
     return 0;
 }
 
+/* A word of TR's segment; false beyond its limit, or where it cannot be read. */
+static bool read_tss(struct x86_emu *e, u32 at, u16 *word)
+{
+    const struct x86_seg *tr = &e->a->seg[X86_TR];
+
+    return at + sizeof(*word) - 1 <= tr->limit && x86_read_linear(e->v, GVA(tr->base + at), word, sizeof(*word), 0) == 0;
+}
+
+/* SDM Vol. 1 19.5 "I/O Protection". The CPU has looked before it exited, but at the instruction that was there then. */
+static bool port_allowed(struct x86_emu *e, u8 size)
+{
+    const struct vcpu_arch *a = e->a;
+    u16 port = (u16)a->gpr[X86_RDX], map, bits;
+    bool v86 = (a->rflags & RFLAGS_VM) != 0;
+
+    if ((a->cr0 & CR0_PE) == 0 || (!v86 && a->cpl <= FIELD_GET(RFLAGS_IOPL_MASK, a->rflags))) {
+        return true;
+    }
+    return (a->seg[X86_TR].attr & SEG_TYPE & ~TSS_BUSY) == TSS_TYPE_32 && read_tss(e, TSS_IO_MAP, &map) &&
+           read_tss(e, (u32)map + port / 8, &bits) && (bits & (BIT32(size) - 1) << port % 8) == 0;
+}
+
 int emu_string(struct x86_emu *e)
 {
     enum emu_string_kind kind = e->op->arg;
@@ -163,6 +186,9 @@ int emu_string(struct x86_emu *e)
 
     if (port && s.size > 4) {
         s.size = 4;
+    }
+    if (port && !port_allowed(e, s.size)) {
+        return emu_gp(e);
     }
     return e->in.rep != 0 ? repeat(e, &s) : one_element(e, &s);
 }

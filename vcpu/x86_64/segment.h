@@ -22,6 +22,7 @@
 #define TSS_TYPE_16 1U
 #define TSS_TYPE_32 9U
 #define TSS_BUSY BIT32(1)
+#define TSS_IO_MAP 102U /* of a wide TSS: the word that says where its I/O permission map begins */
 
 /* A descriptor as a 64-bit word: SDM figure 3-8. */
 #define DESC_BYTES 8U
