@@ -38,7 +38,7 @@ static int load(struct x86_emu *e, u8 index, struct x86_seg *seg, u64 at)
 {
     if ((seg->attr & SEG_ACCESSED) == 0) {
         struct emu_span span;
-        int rc = emu_open_table(e, at + DESC_BUSY_BYTE, 1, X86_ACCESS_WRITE, &span);
+        int rc = emu_open_table(e, at + DESC_TYPE_BYTE, 1, X86_ACCESS_WRITE, &span);
         if (rc != 0) {
             return rc;
         }

@@ -58,7 +58,7 @@ int emu_ltr(struct x86_emu *e)
     }
     int rc = read_tss(e, selector, at, &tss);
     if (rc == 0) {
-        rc = emu_open_table(e, at + DESC_BUSY_BYTE, 1, X86_ACCESS_WRITE, &span);
+        rc = emu_open_table(e, at + DESC_TYPE_BYTE, 1, X86_ACCESS_WRITE, &span);
     }
     if (rc != 0) {
         return rc;

@@ -26,7 +26,7 @@
 
 /* A descriptor as a 64-bit word: SDM figure 3-8. */
 #define DESC_BYTES 8U
-#define DESC_BUSY_BYTE 5U /* the byte of a descriptor that holds type and busy flag */
+#define DESC_TYPE_BYTE 5U /* the byte of a descriptor that holds type, accessed and busy flag */
 #define DESC_LIMIT_LOW GENMASK(15, 0)
 #define DESC_BASE_LOW GENMASK(39, 16)
 #define DESC_ATTR GENMASK(55, 40)

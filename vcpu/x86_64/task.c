@@ -59,13 +59,13 @@ static int check_descriptor(struct task_switch *t)
 static int set_busy(struct vcpu *v, u64 va, bool busy)
 {
     u8 byte;
-    int rc = task_read(v, va + DESC_BUSY_BYTE, &byte, sizeof(byte));
+    int rc = task_read(v, va + DESC_TYPE_BYTE, &byte, sizeof(byte));
 
     if (rc != 0) {
         return rc;
     }
     byte = (u8)(busy ? byte | TSS_BUSY : byte & ~TSS_BUSY);
-    return task_write(v, va + DESC_BUSY_BYTE, &byte, sizeof(byte));
+    return task_write(v, va + DESC_TYPE_BYTE, &byte, sizeof(byte));
 }
 
 /* All pages that the switch writes before the commit are there. */
@@ -76,10 +76,10 @@ static int probe_writes(const struct task_switch *t)
     int rc = task_probe(t->v, old->base, task_tss_limit((old->attr & TSS_TYPE_32) == TSS_TYPE_32) + 1, X86_ACCESS_WRITE);
 
     if (rc == 0) {
-        rc = task_probe(t->v, old_descriptor + DESC_BUSY_BYTE, 1, X86_ACCESS_WRITE);
+        rc = task_probe(t->v, old_descriptor + DESC_TYPE_BYTE, 1, X86_ACCESS_WRITE);
     }
     if (rc == 0) {
-        rc = task_probe(t->v, t->descriptor_at + DESC_BUSY_BYTE, 1, X86_ACCESS_WRITE);
+        rc = task_probe(t->v, t->descriptor_at + DESC_TYPE_BYTE, 1, X86_ACCESS_WRITE);
     }
     if (rc == 0 && nests(t)) {
         rc = task_probe(t->v, t->tss.base, sizeof(u16), X86_ACCESS_WRITE);

@@ -3,7 +3,6 @@
 #include "kernel/x86_64/regs.h"
 #include "vcpu/x86_64/task.h"
 
-#define TYPE_LDT 2U
 #define ATTR_V86 (SEG_ACCESSED | SEG_RW | SEG_S | SEG_DPL | SEG_P) /* SDM 25.4.1 of a virtual-8086 segment */
 #define V86_LIMIT 0xFFFFU
 
@@ -34,7 +33,7 @@ static int load_ldt(struct task_switch *t)
         return rc;
     }
     struct x86_seg s = task_segment(selector, raw);
-    if ((s.attr & (SEG_TYPE | SEG_S)) != TYPE_LDT || (s.attr & SEG_P) == 0) {
+    if ((s.attr & (SEG_TYPE | SEG_S)) != SEG_TYPE_LDT || (s.attr & SEG_P) == 0) {
         return task_fault(t, VECTOR_TS, selector);
     }
     t->a->seg[X86_LDTR] = s;
@@ -77,14 +76,13 @@ bool task_segment_ok(u32 index, const struct x86_seg *s, u8 cpl)
 
 static int mark_accessed(const struct task_switch *t, struct x86_seg *s, u64 raw, u64 at)
 {
-    const unsigned attr_byte = 5;
-    u8 byte = (u8)(raw >> (8 * attr_byte) | SEG_ACCESSED);
+    u8 byte = (u8)(raw >> (8 * DESC_TYPE_BYTE) | SEG_ACCESSED);
 
     if ((s->attr & SEG_ACCESSED) != 0) {
         return 0;
     }
     s->attr |= SEG_ACCESSED;
-    return task_write(t->v, at + attr_byte, &byte, sizeof(byte));
+    return task_write(t->v, at + DESC_TYPE_BYTE, &byte, sizeof(byte));
 }
 
 static int load_segment(struct task_switch *t, u32 index, u8 cpl)
