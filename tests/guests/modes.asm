@@ -11,6 +11,7 @@ CODE64 equ 0x18
 CODE16 equ 0x20
 DATA16 equ 0x28
 EFER equ 0xC0000080
+PAT equ 0x277
 TABLES equ 0x10000 ; pages: +0 directory, +1000 PDPT, +2000 page directory, +3000 PML4
 IDT32 equ 0x20000
 IDT64 equ 0x21000
@@ -90,6 +91,22 @@ protected:
     LETTER 'A'
     INTERRUPT
     cmp dword [0x00200000 + gdt + 8], 0x0000FFFF ; 2 MiB on is mapped to 0
+    jne .bad_map
+    mov dword [TABLES + 0x1018], 1 ; the last PDPTE, beyond the physical width: nobody loads or uses it
+    mov dword [TABLES + 0x101C], 1 << 15
+    mov ecx, PAT
+    rdmsr
+    wrmsr
+    mov dword [TABLES + 0x1018], 0
+    mov dword [TABLES + 0x101C], 0
+    mov dword [TABLES + 0x1020], TABLES + 0x2000 + 1 ; others, with 0 once more at 1 GiB
+    mov dword [TABLES + 0x1028], TABLES + 0x2000 + 1
+    mov eax, TABLES + 0x1020
+    mov cr3, eax
+    rdmsr
+    wrmsr
+    mov al, [0x40000000 + gdt + 8]
+    cmp al, 0xFF
     jne .bad_map
     mov eax, cr0
     and eax, ~(1 << 31)

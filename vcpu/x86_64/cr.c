@@ -16,7 +16,6 @@
 #define CR8_TPR GENMASK(3, 0)
 #define PDPTE_RESERVED_LOW (GENMASK(8, 5) | GENMASK(2, 1))
 #define PDPTE_BIT5 BIT(5) /* reserved; QEMU's AMD CPU uses it as an accessed bit all the same */
-#define PDPTES 4U
 
 struct paging { u64 cr0, cr3, cr4, efer; };
 
@@ -36,19 +35,20 @@ static bool is_canonical_pdpte(u64 entry)
 /* With PAE paging the four PDPTEs are registers, loaded and checked by the write (SDM 4.4.1). */
 static int load_pdptes(struct vcpu *v, const struct paging *p)
 {
-    u64 entries[PDPTES];
+    u64 entries[ARRAY_SIZE(v->arch.pdpte)];
 
     if (v->config.mem->ram_read(v->config.ctx, GPA(p->cr3 & CR3_PAE_TABLE), entries, sizeof(entries)) != 0) {
         return -E_GUEST;
     }
-    for (u32 i = 0; i < PDPTES; i++) {
+    for (u32 i = 0; i < ARRAY_SIZE(entries); i++) {
         if (!is_canonical_pdpte(entries[i])) {
             return -E_GUEST;
         }
     }
-    for (u32 i = 0; i < PDPTES; i++) {
+    for (u32 i = 0; i < ARRAY_SIZE(entries); i++) {
         v->arch.pdpte[i] = entries[i];
     }
+    v->arch.pdptes_loaded = true;
     return 0;
 }
 

@@ -81,7 +81,8 @@ struct vcpu_arch {
     u32 dirty;    /* groups to be written before the next entry; dirty implies valid */
     u64 cr0, cr3, cr4, cr8; /* as the guest sees them */
     u64 efer, pat;
-    u64 pdpte[4]; /* group CR, meaningful with PAE paging outside long mode: loaded by the CR-write rules, as hardware does */
+    u64 pdpte[4]; /* for PAE paging outside long mode: as cr.c loaded them last */
+    bool pdptes_loaded; /* and the hardware does not know yet */
     u8 cpl;
     u8 code_bits; /* group MODE: 16, 32 or 64 */
     struct x86_seg seg[X86_SEGS];

@@ -6,11 +6,6 @@
 #include "vcpu/x86_64/vmx/cr.h"
 #include "vcpu/x86_64/vmx/internal.h"
 
-#define CR3_PAE_TABLE_MASK GENMASK(31, 5)
-#define PDPTES 4U
-/* Reserved in a present PDPTE: SDM table 4-8. */
-#define PDPTE_RESERVED (GENMASK(2, 1) | GENMASK(8, 5) | GENMASK(63, 52))
-
 static void flush_segments(struct vcpu *v)
 {
     for (unsigned i = 0; i < X86_SEGS; i++) {
@@ -50,21 +45,14 @@ static void fetch_tables(struct vcpu *v)
     v->arch.idtr.limit = vmcs_read32(VMCS_GUEST_IDTR_LIMIT);
 }
 
-/* With EPT the CPU takes the four PDPTEs of a PAE guest from the VMCS at the entry (SDM 27.3.2.4), where MOV to CR
- * would have read memory. An entry that the check of 27.3.1.6 would refuse becomes not present: the guest's own
- * fault. */
-static void flush_pdptes(struct vcpu *v)
+/* With EPT the CPU takes the four PDPTEs of a PAE guest from the VMCS at the entry (SDM 27.3.2.4), and leaves there at the exit
+ * what it has then (28.3.1): memory does not count until a control register is written. */
+static void flush_pdptes(struct vcpu_arch *arch)
 {
-    gpa_t table = GPA(v->arch.cr3 & CR3_PAE_TABLE_MASK);
-    u64 pdpte[PDPTES];
-
-    if (v->config.mem->ram_read(v->config.ctx, table, pdpte, sizeof(pdpte)) != 0) {
-        pdpte[0] = pdpte[1] = pdpte[2] = pdpte[3] = 0;
+    for (unsigned i = 0; i < ARRAY_SIZE(arch->pdpte); i++) {
+        vmcs_write((enum vmcs_field)(VMCS_GUEST_PDPTE0 + 2 * i), arch->pdpte[i]);
     }
-    for (unsigned i = 0; i < PDPTES; i++) {
-        bool bad = (pdpte[i] & PTE_P) != 0 && (pdpte[i] & PDPTE_RESERVED) != 0;
-        vmcs_write((enum vmcs_field)(VMCS_GUEST_PDPTE0 + 2 * i), bad ? 0 : pdpte[i]);
-    }
+    arch->pdptes_loaded = false;
 }
 
 static void flush_entry_mode(struct vcpu *v)
@@ -83,10 +71,9 @@ static void flush_entry_mode(struct vcpu *v)
  * (NE, VMXE) are; one that it wants clear is the policy's mistake and makes the entry fail. */
 static void flush_control(struct vcpu *v)
 {
-    const struct vcpu_arch *arch = &v->arch;
+    struct vcpu_arch *arch = &v->arch;
     const struct vmx_msrs *msrs = &vmx_caps.msrs;
     u64 cr0 = arch->cr0 & ~(CR0_CD | CR0_NW);
-    bool pae = (cr0 & CR0_PG) != 0 && (arch->cr4 & CR4_PAE) != 0 && (arch->efer & EFER_LMA) == 0;
 
     vmcs_write(VMCS_GUEST_CR0, cr0 | (msrs->cr0_fixed0 & ~CR0_UNRESTRICTED));
     vmcs_write(VMCS_CR0_SHADOW, arch->cr0);
@@ -96,8 +83,8 @@ static void flush_control(struct vcpu *v)
     vmcs_write(VMCS_GUEST_EFER, arch->efer);
     vmcs_write(VMCS_GUEST_PAT, arch->pat);
     flush_entry_mode(v);
-    if (pae) {
-        flush_pdptes(v);
+    if (arch->pdptes_loaded) {
+        flush_pdptes(arch);
     }
 }
 
