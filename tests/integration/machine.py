@@ -40,8 +40,9 @@ def counted(backend, shift):
 
 
 def whole_lines(text, vm):
-    """What follows "[vm] " in the lines of text; of a line and one right behind it that begins with it, the second."""
-    shown = re.findall(rf"^\[{re.escape(vm)}\] (.*)$", text, re.MULTILINE)
+    """What follows "[vm] " in the lines of text; of a line and one right behind it that begins with it, the second. A line whose
+    end has not come yet is none: half a number is another one."""
+    shown = re.findall(rf"^\[{re.escape(vm)}\] (.*)\n", text, re.MULTILINE)
     return [line for line, after in zip(shown, shown[1:] + [""]) if not line or not after.startswith(line)]
 
 
@@ -242,12 +243,12 @@ class Machine:
 
     def finish(self, timeout=60):
         """Wait for the verdict and the emulator's end; returns the verdict's code after checking that both agree."""
-        match = self.wait_for(r"^MOTE: verdict=(\w+) code=(\d+)$", timeout)
+        match = self.wait_for(r"^MOTE: verdict=(\w+) code=(\d+)\n", timeout)
         code = int(match.group(2))
         try:
             status = self.process.wait(timeout=30 * SLOWNESS[self.backend])
         except subprocess.TimeoutExpired as error:
-            raise Timeout(f"the emulator goes on after its verdict {match.group(0)}") from error
+            raise Timeout(f"the emulator goes on after its verdict {match.group(0).rstrip()}") from error
         if not self.backend.startswith("bochs") and "on-idle=exit" in self.cmdline:
             assert status == ((QEMU_STATUS_BASE + code) << 1 | 1), f"exit status {status}, verdict code {code}"
         self.reader.join(timeout=10)

@@ -1,6 +1,6 @@
 """Guests that die in different ways, and what their owner is told."""
 
-from machine import BUILD
+from machine import BUILD, counted
 
 # The order of the entry points in tests/guests/die.asm: name, reason of the crash, the sentence (its beginning).
 WAYS = [
@@ -63,7 +63,7 @@ def test_every_death_is_explained(machine, guest, backend):
         modules += [(guest("die32"), f"kernel vm={name} type=flat mode=prot load=0x100000 entry={0x100000 + 8 * i:#x} mem=4M")
                     for i, name, _ in narrow]
         ways = ways + [(name, "triple-fault", sentence) for _, name, sentence in narrow]
-    m = machine(backend=backend, cmdline="console=com1 on-idle=exit:vm selftest=on", modules=modules)
+    m = machine(backend=backend, cmdline="console=com1 on-idle=exit:vm selftest=on", modules=modules, extra=counted(backend, 4))
     m.finish(timeout=60)
     for name, reason, sentence in ways:
         assert [e["reason"] for e in m.events(name, "crash")] == [reason], name

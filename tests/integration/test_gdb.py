@@ -254,7 +254,7 @@ def test_bad_packets(attach, guest, backend):
     ask(packet("vCont;c"), b"+")
     ask(b"\x03", packet("T02thread:1;"))
     ask(packet("k"), b"+")
-    m.wait_for(r"^MOTE: vm=d ev=freed ", timeout=120)
+    m.wait_for(r"^MOTE: vm=d ev=freed .*\n", timeout=120)
     ask(packet("?"), b"+" + packet("W00"))
     ask(packet("g"), b"+" + packet("E03"))
     assert [e["reason"] for e in m.events("d", "exit")] == ["kill"]

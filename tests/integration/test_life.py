@@ -2,7 +2,7 @@
 
 import pytest
 
-from machine import whole_lines
+from machine import counted, whole_lines
 from session import Session, beats, wait_beats
 
 CYCLES = 200
@@ -58,8 +58,7 @@ def test_1000_lives_beside_two_neighbours(machine, guest, backend):
         s.paste([f"{verb} a" for verb in ("kill", "start", "pause", "resume", "restart")] * 5)
     assert s.json("frames --json")["free"] == free
     assert s.json("audit --json")["leaked"] == 0
-    start = len(m.text)
-    m.wait_for(r"^\[a\] beat 1\n", start=start)
+    wait_beats(m, "a", 1)
     for vm in "bc":
         wait_beats(m, vm, 2)
         assert beats(m.text, vm) == list(range(len(beats(m.text, vm))))
@@ -98,7 +97,7 @@ def test_neighbour_of_the_dying_prints_what_it_prints_alone(machine, guest, back
 def test_restart_storm(machine, guest, backend):
     """A VM that crashes as soon as it runs is restarted twenty times in ten seconds at most, and that is told; a number of
     restarts is a number; a neighbour gets its work done."""
-    m = machine(backend=backend, cmdline="console=com1 log=warn on-idle=exit:vm", modules=[
+    m = machine(backend=backend, cmdline="console=com1 log=warn on-idle=exit:vm", extra=counted(backend, 4), modules=[
         (guest("counter"), "kernel vm=good type=flat mode=long load=0x100000 mem=8M"),
         (guest("triple"), f"kernel vm=storm {TINY} on-crash=restart"),
         (guest("triple"), f"kernel vm=three {TINY} on-crash=restart:3"),

@@ -203,7 +203,7 @@ def test_life_from_the_monitor(two, backend):
     m.wait_for(r"^\[b\] fresh starts=1 memory=clean$", start=start)
     s.wait_state("a", "stopped")
     assert s.run("start a") == ["ok"]
-    m.wait_for(r"^\[a\] beat 1$", start=len(m.text))
+    wait_beats(m, "a", 1)
     assert s.run("audit")[-1] == "leaked: 0 frames"
     assert s.json("frames --json")["free"] == free
     assert all(e["leaked-frames"] == "0" for e in m.events(kind="freed"))
@@ -277,7 +277,8 @@ def test_stop_ends_with_force(machine, guest, backend):
 def test_console_multiplexing(two, backend):
     """Row 73: whole lines with their VM's name, the switch key, input for the focus, the last output shown again."""
     m = two(backend, cmdline=CMDLINE + " focus=b")
-    m.wait_for(r"^\[b\] beat 3$")
+    m.wait_for(r"^\[a\] beat 3\n")
+    m.wait_for(r"^\[b\] beat 3\n")
     m.send("Q")
     m.wait_for(r"^\[b\] typed Q$")
 

@@ -59,7 +59,10 @@ def test_panic_on_the_screen(machine, guest, vbe_elf):  # noqa: F811
                 modules=[(guest("beat"), f"kernel vm={vm} {BEAT}") for vm in "ab"])
     qmp.connect()
     check(panic(m, "fault"), "fault")
-    time.sleep(1)  # the machine is drawing its last, and goes off
+    deadline = time.monotonic() + 60
+    while qmp.command("query-status")["status"] != "shutdown":  # it is drawing its last, and goes off
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
     path = m.workdir / "screen.ppm"
     qmp.command("screendump", filename=str(path))
     lines = [line for line in recognise(*read_ppm(path)) if line]

@@ -22,10 +22,9 @@ def block(language, nth=0):
 
 
 @pytest.fixture(scope="module")
-def hello():
-    """The README's smallest guest, assembled by the README's command."""
-    folder = BUILD / "tests" / "readme"
-    folder.mkdir(parents=True, exist_ok=True)
+def hello(tmp_path_factory):
+    """The README's smallest guest, assembled by the README's command. In a folder that no other worker has."""
+    folder = tmp_path_factory.mktemp("readme")
     (folder / "hello.asm").write_text(block("nasm"))
     subprocess.run(["nasm", "-f", "bin", "hello.asm", "-o", "hello.bin"], cwd=folder, check=True)
     return folder / "hello.bin"

@@ -4,7 +4,7 @@
 # goes on, Ctrl-C stops, `detach` leaves the guest running, `quit` ends it all.
 set -eu
 build=$1
-dir=$build/debug-guest
+dir=$build/debug-guest/${GUEST:-debuggee}
 mkdir -p "$dir"
 debuggee="type=flat mode=long load=0x100000 mem=8M vcpus=2"
 linux="mem=256M"
