@@ -6,7 +6,6 @@
 #include "vcpu/x86_64/autopsy.h"
 #include "vcpu/x86_64/decode.h"
 
-#define LLX(x) ((unsigned long long)(x))
 #define NO_VECTOR 256U
 
 enum opcode { OP_INT3 = 0xCC, OP_INT = 0xCD, OP_INTO = 0xCE, OP_INT1 = 0xF1, OP_JMP_SHORT = 0xEB, OP_UD2 = 0x0B,

@@ -4,7 +4,6 @@
 #include "vcpu/x86_64/autopsy.h"
 #include "vcpu/x86_64/decode.h"
 
-#define LLX(x) ((unsigned long long)(x))
 #define OPCODES 256U
 #define ALU_LAST 0x3FU
 #define ALU_FORMS 6U

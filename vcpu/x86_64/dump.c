@@ -2,8 +2,6 @@
 #include "kernel/base/log.h"
 #include "vcpu/x86_64/x86.h"
 
-#define LLX(x) ((unsigned long long)(x))
-
 static void dump_gprs(const struct vcpu_arch *a, const char *vm, u32 id)
 {
     static const char *const names[X86_GPRS] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",

@@ -24,6 +24,7 @@ struct x86_exit {
 enum x86_cr_kind { X86_CR_MOV, X86_CR_CLTS, X86_CR_LMSW, X86_CR_SMSW };
 
 #define LOW_HALF GENMASK(31, 0) /* of a register */
+#define LLX(x) ((unsigned long long)(x)) /* what %llx wants */
 
 /* --- registers ------------------------------------------------------------------------------------------------- */
 
