@@ -1,5 +1,6 @@
 """Debian's real kernel reaches a shell, takes typed input, powers off and reboots: each seen by the host as what it is."""
 
+import os
 import re
 
 import pytest
@@ -67,10 +68,22 @@ def test_linux_works(machine, linux, backend):
     assert m.finish(timeout=120) == 0
 
 
-@pytest.mark.backends("svm")
+def silence(m):
+    """The device is opened and closed, so that nobody kicks: the VM crashes, and a fresh Linux starts. Where that one begins."""
+    m.send("echo 1 >/dev/watchdog; echo s''ilent\n")
+    start = m.wait_for(r"^MOTE: vm=linux ev=start(?s:.*)^MOTE: vm=linux ev=start .*\n", timeout=240).end()
+    (crash,) = m.events("linux", "crash")
+    assert (crash["reason"], crash["after-ms"]) == ("watchdog", "15000") and int(crash["kicks"]) >= 3
+    assert "silent" in m.lines
+    m.wait_for(PROMPT, timeout=240, start=start)
+    return start
+
+
+@pytest.mark.backends("svm", "bochs-vmx", *(["bochs-svm"] if os.environ.get("MOTE_FULL") else []))
 def test_linux_watchdog_and_button(machine, linux, backend):
     """watchdog= with Debian's driver: it finds the table, and kicks until somebody opens the device, who then has to; silence is a
-    crash, on-crash=restart a fresh Linux. There the monitor's stop is the power button, and the VM stays down."""
+    crash, on-crash=restart a fresh Linux (svm; in Bochs a boot takes a minute). Then the monitor's stop is the power button, and the
+    VM stays down."""
     m = machine(backend=backend, cmdline="console=com1 on-idle=poweroff",
                 modules=linux("vm=linux mem=256M watchdog=600s on-crash=restart on-exit=restart", "console=ttyS0 quiet"))
     m.wait_for(PROMPT, timeout=240)
@@ -79,12 +92,7 @@ def test_linux_watchdog_and_button(machine, linux, backend):
     m.send("sleep 17; echo a''wake $(cat /sys/class/watchdog/watchdog0/timeleft)\n")
     left = int(m.wait_for(r"^awake (\d+)\n", timeout=120).group(1))
     assert left <= 15 and not m.events("linux", "crash")
-    m.send("echo 1 >/dev/watchdog; echo s''ilent\n")
-    start = m.wait_for(r"^MOTE: vm=linux ev=start(?s:.*)^MOTE: vm=linux ev=start .*\n", timeout=240).end()
-    (crash,) = m.events("linux", "crash")
-    assert (crash["reason"], crash["after-ms"]) == ("watchdog", "15000") and int(crash["kicks"]) >= 3
-    assert "silent" in m.lines
-    m.wait_for(PROMPT, timeout=240, start=start)
+    start = silence(m) if backend == "svm" else 0
     m.send("cd /lib/modules; insmod button.ko; insmod evdev.ko; exec 3</dev/input/event0; echo op''en\n")
     m.wait_for(r"^open\n", start=start)
     m.send("(hexdump -n 24 <&3; poweroff -f) &\n")
@@ -92,4 +100,5 @@ def test_linux_watchdog_and_button(machine, linux, backend):
     m.wait_for(r"^MOTE: vm=linux ev=exit reason=poweroff code=0 .*\n", start=start)
     m.send(f"{ESCAPE}q")
     assert m.finish(timeout=120) == 0
-    assert len(m.events("linux", "start")) == 2 and {e["leaked-frames"] for e in m.events("linux", "freed")} == {"0"}
+    assert len(m.events("linux", "start")) == (2 if backend == "svm" else 1)
+    assert {e["leaked-frames"] for e in m.events("linux", "freed")} == {"0"}

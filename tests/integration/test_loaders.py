@@ -9,16 +9,17 @@ BOOT = BUILD / "guests" / "boot"
 MULTIBOOT = ["mb1_elf32", "mb1_flags0", "mb1_elf64", "mb1_aout", "mb1_aout_elf32", "mb1_aout_elf64", "mb2_elf32",
              "mb2_elf64", "mb2_raw"]
 CMDLINE = "console=com1 on-idle=exit:vm"
+TYPES = {"mb1_elf32": " type=auto", "mb1_elf64": " type=mb1", "mb2_elf64": " type=mb2", "bz64": " type=linux"}  # the others' is found
 
 
 def kernels():
     modules = []
     for name in MULTIBOOT:
-        modules += [(BOOT / name, f"kernel vm={name} mem=8M timeout=120s -- one \"two  three\" modules=2 mem=8"),
+        modules += [(BOOT / name, f"kernel vm={name} mem=8M timeout=120s{TYPES.get(name, '')} -- one \"two  three\" modules=2 mem=8"),
                     (BOOT / "plain_elf32", "module -- hello w"), (BOOT / "mb2_raw", "module")]
     modules += [(BOOT / "plain_elf32", "kernel vm=plain_elf32 mem=8M timeout=120s type=elf")]
     for name in ("bz32", "bz64"):
-        modules += [(BOOT / name, f"kernel vm={name} mem=8M timeout=120s -- one \"two  three\""),
+        modules += [(BOOT / name, f"kernel vm={name} mem=8M timeout=120s{TYPES.get(name, '')} -- one \"two  three\""),
                     (BOOT / "plain_elf32", "initrd")]
     return modules
 
