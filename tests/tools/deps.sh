@@ -26,7 +26,8 @@ else
     exit 1
 fi
 echo "installing:$missing"
-export DEBIAN_FRONTEND=noninteractive
-$run apt-get update -qq
 # shellcheck disable=SC2086
-$run apt-get install -y -qq --no-install-recommends $missing >/dev/null
+if ! $run apt-get update -qq || ! $run env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null; then
+    echo "Mote needs these packages, and apt could not install them: it says above why. Is the network there?" >&2
+    exit 1
+fi

@@ -18,7 +18,10 @@ unpack() {
         rm -rf "$work"
         work=$(mktemp -d)
         chmod 755 "$work"
-        (cd "$work" && apt-get -o APT::Sandbox::User=root download -qq "$1") && dpkg-deb -x "$work"/*.deb "$work/root" || return 1
+        (cd "$work" && apt-get -o APT::Sandbox::User=root download -qq "$1") && dpkg-deb -x "$work"/*.deb "$work/root" || {
+            echo "fetch-linux: no $1 from Debian's mirror (see above). Is the network there, and 'apt-get update' not long ago?" >&2
+            return 1
+        }
         unpacked=$1
     fi
     # shellcheck disable=SC2086
