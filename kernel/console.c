@@ -11,12 +11,15 @@
 #define REPLAY_BYTES 1024U
 #define LITTLE_BYTE_NS NS_PER_MS
 #define LITTLE_NS (1024 * LITTLE_BYTE_NS)
+#define OWN_TURN 512U /* bytes that leave the line between two things that Mote's own port prints while it is crowded */
 
 static struct console_port *ports; /* by their places, then in the order of opening */
 static struct console_port *focus;
 static char chosen[sizeof(focus->name)]; /* the port that was given the focus: it has it again when it opens again; "": Mote */
 static bool full;                      /* guests should stop printing; written with the lock held */
 static bool waiters;                   /* a port waits for the end of that */
+static struct console_port *own_waits; /* Mote's own one waits for its turn; under the lock, as is */
+static u64 own_turn;                   /* what had left the line at its last one */
 
 /* Keeps receive() of a port running at most until console_close(); taken before the output lock. Protects focus too. */
 static struct spinlock input_lock = SPINLOCK_INIT;
@@ -143,8 +146,29 @@ void console_put(struct console_port *port, u8 byte)
     report_lost(port, lost);
 }
 
+/* Mote's own does with less room than guests that do as they like leave, but not one thing after the other: guests that heed
+ * console_ready() get on, too. */
+static bool own_may(u32 room)
+{
+    return room >= CONSOLE_ROOM_STOP || (room >= CONSOLE_ROOM_OWN && console_left() - own_turn >= OWN_TURN);
+}
+
+static bool own_ready(struct console_port *port)
+{
+    u64 flags = console_lock();
+    bool ready = own_may(console_room());
+
+    own_waits = ready ? NULL : port;
+    own_turn = ready ? console_left() : own_turn;
+    console_unlock(flags);
+    return ready;
+}
+
 bool console_ready(struct console_port *port)
 {
+    if (port->bare) {
+        return own_ready(port);
+    }
     if (!READ_ONCE(full)) {
         return true;
     }
@@ -170,9 +194,15 @@ void console_service(struct console_device *device)
     u64 flags = console_lock();
 
     device->send(device);
-    bool still = console_room() < CONSOLE_ROOM_STOP;
+    u32 room = console_room();
+    bool still = room < CONSOLE_ROOM_STOP;
+    struct console_port *own = own_may(room) ? own_waits : NULL;
+    own_waits = own != NULL ? NULL : own_waits;
     __atomic_store_n(&full, still, __ATOMIC_SEQ_CST);
     console_unlock(flags);
+    if (own != NULL) {
+        own->writable(own);
+    }
     if (!still && __atomic_exchange_n(&waiters, false, __ATOMIC_SEQ_CST)) {
         tell_waiting();
     }

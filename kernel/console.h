@@ -79,7 +79,8 @@ void console_send(u8 byte);
  * context but NMI, and without a lock that logging takes. */
 void console_put(struct console_port *port, u8 byte);
 
-/* May the VM print? When not, writable() is called as soon as it may. A VM that goes on loses output in the end. Any context. */
+/* May it print, Mote's own port a kilobyte? When not, writable() is called as soon as it may. A VM that goes on loses output in the
+ * end; Mote's own makes its CPU wait for the line. Any context. */
 bool console_ready(struct console_port *port);
 
 /* One byte from a real device, IRQ context: escape commands are taken, the rest goes to the focus. */

@@ -11,6 +11,7 @@
 static struct console_device *devices;
 static u32 owner = NO_CPU;
 static bool log_muted;
+static u64 emitted; /* bytes */
 
 u64 console_lock(void)
 {
@@ -39,6 +40,7 @@ void console_emit(const char *text, size_t len)
     for (struct console_device *device = devices; device != NULL; device = device->next) {
         device->write(device, text, len);
     }
+    emitted += len;
 }
 
 void console_write_device(struct console_device *device, const char *text, size_t len)
@@ -57,6 +59,11 @@ u32 console_room(void)
         room = device->room != NULL ? MIN(room, device->room(device)) : room;
     }
     return room;
+}
+
+u64 console_left(void)
+{
+    return emitted + console_room();
 }
 
 void console_drain_devices(void)

@@ -13,11 +13,13 @@ void console_unlock(u64 flags);
 void console_emit(const char *text, size_t len);
 void console_drain_devices(void);
 
-/* The least that a device takes without waiting. */
+/* The least that a device takes without waiting; how many bytes have left that one, but for a constant. */
 u32 console_room(void);
-#define CONSOLE_ROOM_STOP 8192U  /* with less, guests should stop */
-#define CONSOLE_ROOM_LAST 6144U  /* with less, they are cut off, but for a little; what is left is for Mote's own lines */
-#define CONSOLE_ROOM_LITTLE 4096U /* with less, for nothing; the line and all that waits for its end still fit */
+u64 console_left(void);
+#define CONSOLE_ROOM_STOP 10240U  /* with less, guests should stop */
+#define CONSOLE_ROOM_LAST 8192U   /* with less, they are cut off, but for a little */
+#define CONSOLE_ROOM_LITTLE 6144U /* with less, for nothing; what is left is for Mote's own */
+#define CONSOLE_ROOM_OWN 5120U    /* with less, the monitor waits; the line and all that waits for its end still fit */
 
 /* Lines of the log, each ended by a bare newline. Takes the lock. */
 void console_log_lines(const char *text, size_t len);

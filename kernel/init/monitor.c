@@ -1,6 +1,7 @@
 #include "kernel/init/monitor.h"
 #include "kernel/base/log.h"
 #include "kernel/base/panic.h"
+#include "kernel/base/percpu.h"
 #include "kernel/console.h"
 #include "kernel/init/line_edit.h"
 #include "kernel/init/manager.h"
@@ -16,6 +17,7 @@
 #define COMMANDS_MAX 64U
 #define INPUT_MAX 4096U /* typed ahead, a power of two */
 #define CHOICES_MAX 4U  /* such as on|off|show */
+#define KEY_INTERRUPT 3U /* Ctrl-C */
 #define TYPO_MAX 2U     /* edits that make another word a hint */
 
 static struct {
@@ -24,6 +26,9 @@ static struct {
     bool prompt_due; /* once all answers are there */
     bool json;       /* the command that runs was given --json */
     u32 pending;   /* answers still to come from other CPUs; atomic */
+    bool (*item)(u64 index, bool json); /* prints the next part of a long answer, or NULL; */
+    u64 index;                          /* which is this one */
+    u32 interrupts; /* Ctrl-C in the input: the user does not want the rest of it; atomic */
     u8 input[INPUT_MAX];
     u32 head, tail; /* free-running; head is the input interrupt's, tail the task's */
     struct line_edit edit;
@@ -100,6 +105,12 @@ void monitor_end(void)
 {
     (void)__atomic_fetch_sub(&monitor.pending, 1, __ATOMIC_SEQ_CST);
     sched_wake(&monitor.task);
+}
+
+void monitor_list(bool (*item)(u64 index, bool json))
+{
+    monitor.item = item;
+    monitor.index = 0;
 }
 
 /* --- commands ----------------------------------------------------------------------------------------------------------- */
@@ -255,24 +266,52 @@ static void type(u8 byte)
 
 /* --- task and console ------------------------------------------------------------------------------------------------- */
 
+static void list_on(void)
+{
+    bool interrupted = __atomic_load_n(&monitor.interrupts, __ATOMIC_RELAXED) != 0;
+    u64 index = interrupted ? MONITOR_LIST_END : monitor.index++;
+
+    if (!monitor.item(index, monitor.json)) {
+        monitor.item = NULL;
+    }
+}
+
+/* Do one small thing; false: there is none. */
+static bool go_on(void)
+{
+    if (monitor.item != NULL) {
+        list_on();
+    } else if (monitor.prompt_due) {
+        monitor.prompt_due = false;
+        line_edit_begin(&monitor.edit);
+    } else if (monitor.tail != __atomic_load_n(&monitor.head, __ATOMIC_ACQUIRE)) {
+        u8 byte = monitor.input[monitor.tail % INPUT_MAX];
+        __atomic_store_n(&monitor.tail, monitor.tail + 1, __ATOMIC_RELEASE);
+        (void)__atomic_fetch_sub(&monitor.interrupts, byte == KEY_INTERRUPT ? 1U : 0U, __ATOMIC_RELAXED);
+        type(byte);
+    } else {
+        return false;
+    }
+    return true;
+}
+
+/* monitor_end(), room() and receive() wake it. */
 static enum task_verdict run(struct task *task, u64 slice_end_ns)
 {
     (void)task;
     (void)slice_end_ns;
-    for (;;) {
-        if (__atomic_load_n(&monitor.pending, __ATOMIC_SEQ_CST) != 0) {
-            return TASK_BLOCK; /* monitor_end() wakes us */
+    while (__atomic_load_n(&monitor.pending, __ATOMIC_SEQ_CST) == 0 && console_ready(&monitor.port) && go_on()) {
+        if (READ_ONCE(percpu()->resched)) {
+            return TASK_AGAIN;
         }
-        if (monitor.prompt_due) {
-            monitor.prompt_due = false;
-            line_edit_begin(&monitor.edit);
-        }
-        if (monitor.tail == __atomic_load_n(&monitor.head, __ATOMIC_ACQUIRE)) {
-            return TASK_BLOCK;
-        }
-        type(monitor.input[monitor.tail % INPUT_MAX]);
-        __atomic_store_n(&monitor.tail, monitor.tail + 1, __ATOMIC_RELEASE);
     }
+    return TASK_BLOCK;
+}
+
+static void room(struct console_port *port)
+{
+    (void)port;
+    sched_wake(&monitor.task);
 }
 
 /* Input interrupt: what does not fit is lost, as on any full line. */
@@ -280,6 +319,7 @@ static void receive(struct console_port *port, u8 byte)
 {
     (void)port;
     if (monitor.head - __atomic_load_n(&monitor.tail, __ATOMIC_ACQUIRE) < INPUT_MAX) {
+        (void)__atomic_fetch_add(&monitor.interrupts, byte == KEY_INTERRUPT ? 1U : 0U, __ATOMIC_RELAXED);
         monitor.input[monitor.head % INPUT_MAX] = byte;
         __atomic_store_n(&monitor.head, monitor.head + 1, __ATOMIC_RELEASE);
     }
@@ -305,6 +345,7 @@ void monitor_init(void)
     memcpy(monitor.port.name, "mote", sizeof("mote"));
     monitor.port.bare = true;
     monitor.port.receive = receive;
+    monitor.port.writable = room;
     monitor.edit.prompt = PROMPT;
     monitor.edit.show = show;
     monitor.edit.candidate = candidate;

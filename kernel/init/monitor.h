@@ -24,12 +24,18 @@ extern const u32 monitor_command_count;
 /* Take the console's `m`. Boot CPU, before the VMs start. */
 void monitor_init(void);
 
-/* Print to the monitor. Any CPU, task context. Lines end in \n. */
+/* Print to the monitor. Any CPU, task context. Lines end in \n. A command prints a kilobyte or two itself, no more. */
 void monitor_print(const char *format, ...) PRINTF_LIKE(1, 2);
 
 /* A command whose answer comes from another CPU calls begin before it returns; the prompt comes after end. */
 void monitor_begin(void);
 void monitor_end(void);
+
+/* A long answer: after the command has returned, item(0), item(1), ... print one item each, a kilobyte at most, each when the line
+ * has room for it, until one returns false: there is no such item, and it has printed the answer's end. The prompt comes then.
+ * Between two items everything else runs: VMs may have died. Ctrl-C goes to the end at once. */
+#define MONITOR_LIST_END UINT64_MAX
+void monitor_list(bool (*item)(u64 index, bool json));
 
 /* --- for the commands' own files ------------------------------------------------------------------------------------ */
 

@@ -11,6 +11,7 @@
 #include "kernel/time.h"
 
 #define STOP_GRACE_NS (10 * NS_PER_SEC)
+#define LOG_PART 512U /* bytes printed at once */
 #define U64(x) ((unsigned long long)(x))
 
 /* --- finding VMs --------------------------------------------------------------------------------------------------------- */
@@ -140,22 +141,37 @@ static void run_focus(const struct monitor_args *args)
     }
 }
 
-static void run_log(const struct monitor_args *args)
-{
-    static u8 text[4096];
-    struct vm *vm = monitor_find_live(args->word[1]);
+/* What `log` shows: a copy, and how far it has come. */
+static u8 logged[4096];
+static size_t logged_len, logged_at;
 
-    if (vm == NULL) {
-        return;
+static bool list_log(u64 index, bool json)
+{
+    size_t end = MIN(logged_at + LOG_PART, logged_len);
+
+    (void)json;
+    if (index == MONITOR_LIST_END || logged_at == logged_len) {
+        monitor_print("\n");
+        return false;
     }
-    size_t len = console_last_output(&vm->console, text, sizeof(text));
-    for (size_t i = 0; i < len; i++) {
-        bool plain = text[i] == '\n' || (text[i] >= ' ' && text[i] <= '~');
-        if (plain) {
-            monitor_print("%c", text[i]);
+    for (; logged_at < end; logged_at++) {
+        u8 c = logged[logged_at];
+        if (c == '\n' || (c >= ' ' && c <= '~')) {
+            monitor_print("%c", c);
         }
     }
-    monitor_print("\n");
+    return true;
+}
+
+static void run_log(const struct monitor_args *args)
+{
+    struct vm *vm = monitor_find_live(args->word[1]);
+
+    if (vm != NULL) {
+        logged_len = console_last_output(&vm->console, logged, sizeof(logged));
+        logged_at = 0;
+        monitor_list(list_log);
+    }
 }
 
 /* --- the rest -------------------------------------------------------------------------------------------------------------- */
@@ -169,6 +185,16 @@ static void print_help(const struct monitor_command *c, bool json, const char *s
     }
 }
 
+static bool list_help(u64 index, bool json)
+{
+    if (index >= monitor_command_count) {
+        monitor_print(json ? "]\n" : "");
+        return false;
+    }
+    print_help(&monitor_commands[index], json, index != 0 ? ",\n" : "");
+    return true;
+}
+
 static void run_help(const struct monitor_args *args)
 {
     const struct monitor_command *one = args->count > 1 ? monitor_find_command(args->word[1], strlen(args->word[1])) : NULL;
@@ -178,12 +204,12 @@ static void run_help(const struct monitor_args *args)
         return;
     }
     monitor_print(args->json ? "[" : "");
-    for (u32 i = 0; i < monitor_command_count; i++) {
-        if (one == NULL || one == &monitor_commands[i]) {
-            print_help(&monitor_commands[i], args->json, one == NULL && i != 0 ? ",\n" : "");
-        }
+    if (one == NULL) {
+        monitor_list(list_help);
+    } else {
+        print_help(one, args->json, "");
+        monitor_print(args->json ? "]\n" : "");
     }
-    monitor_print(args->json ? "]\n" : "");
 }
 
 static void run_reenable(const struct monitor_args *args)

@@ -123,31 +123,45 @@ static void print_row(u64 gpa, const u8 *bytes, u64 len)
     monitor_print("\n");
 }
 
+/* What `mem` shows. */
+static struct {
+    u32 vm;
+    u64 gpa, len;
+} dump;
+
+static bool list_row(u64 index, bool json)
+{
+    const struct vm *vm = manager_get(dump.vm).vm;
+    u8 bytes[MEM_ROW];
+
+    (void)json;
+    if (vm == NULL || index * MEM_ROW >= dump.len) {
+        return false;
+    }
+    u64 gpa = dump.gpa + index * MEM_ROW;
+    u64 wanted = MIN(dump.len - index * MEM_ROW, (u64)MEM_ROW);
+    u64 n = wanted;
+    while (n != 0 && gmem_read(&vm->mem, GPA(gpa), bytes, n) != 0) {
+        n--;
+    }
+    if (n != 0) {
+        print_row(gpa, bytes, n);
+    }
+    if (n != wanted) {
+        monitor_print("%012llx  not memory\n", U64(gpa + n));
+    }
+    return n == wanted;
+}
+
 void monitor_run_mem(const struct monitor_args *args)
 {
-    struct vm *vm = monitor_find_live(args->word[1]);
-    u8 bytes[MEM_ROW];
-    u64 gpa, len;
-
-    if (vm == NULL) {
+    if (monitor_find_live(args->word[1]) == NULL || !monitor_find_vm(args->word[1], &dump.vm)) {
         return;
     }
-    if (!monitor_parse_number(args->word[2], &gpa) || !monitor_parse_number(args->word[3], &len) || len == 0 || len > MEM_MAX) {
+    if (!monitor_parse_number(args->word[2], &dump.gpa) || !monitor_parse_number(args->word[3], &dump.len) || dump.len == 0 ||
+        dump.len > MEM_MAX) {
         monitor_error("usage: mem NAME GPA LEN, LEN 1..%u", MEM_MAX);
         return;
     }
-    for (u64 at = 0; at < len; at += MEM_ROW) {
-        u64 wanted = MIN(len - at, (u64)MEM_ROW);
-        u64 n = wanted;
-        while (n != 0 && gmem_read(&vm->mem, GPA(gpa + at), bytes, n) != 0) {
-            n--;
-        }
-        if (n != 0) {
-            print_row(gpa + at, bytes, n);
-        }
-        if (n != wanted) {
-            monitor_print("%012llx  not memory\n", U64(gpa + at + n));
-            return;
-        }
-    }
+    monitor_list(list_row);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 #include "kernel/base/percpu.h"
 #include "kernel/console.h"
+#include "kernel/console_wire.h"
 #include "kernel/time.h"
 #include "kernel/timer.h"
 
@@ -464,23 +465,23 @@ static void no_room(void **state)
     console_service(&device);
     assert_int_equal(told, 0);
 
-    room = 8000;
+    room = CONSOLE_ROOM_STOP - 1;
     put(&a, "two\n"); /* there is room, but not for long */
     assert_false(console_ready(&a));
     assert_true(sends == 1 && told == 0);
-    room = 6000;
+    room = CONSOLE_ROOM_LAST - 1;
     b.paid_ns = now_ns - 5 * NS_PER_MS;
     put(&b, "tick\n"); /* a little is taken of everybody: five bytes in five milliseconds */
     put(&b, "lost\n");
-    room = 4095;
+    room = CONSOLE_ROOM_LITTLE - 1;
     put(&a, "lost\n");
     put(&a, "lost\n");
     say("MOTE: x=1\n");
-    room = 8191;
+    room = CONSOLE_ROOM_STOP - 1;
     console_service(&device);
     assert_int_equal(told, 0);
     assert_string_equal(host_log, "");
-    room = 8192;
+    room = CONSOLE_ROOM_STOP;
     console_service(&device);
     console_service(&device);
     assert_int_equal(told, 1); /* once */
@@ -495,6 +496,43 @@ static void no_room(void **state)
     console_close(&b);
     assert_non_null(strstr(host_log, "vm=b ev=console lost-bytes=1\n"));
     room = ~0U;
+}
+
+static void count_own(struct console_port *port)
+{
+    assert_true(port->bare);
+    told++;
+}
+
+/* Mote's own port goes on with less than guests leave, a thing at a time while they wait, and is told when it may. */
+static void own_room(void **state)
+{
+    static struct console_port monitor = {.name = "monitor", .bare = true, .writable = count_own};
+    static const char something[600];
+
+    (void)state;
+    told = 0;
+    room = CONSOLE_ROOM_STOP;
+    assert_true(console_ready(&monitor));
+    assert_true(console_ready(&monitor));
+    console_emit(something, sizeof(something));
+    room -= sizeof(something);
+    assert_false(console_ready(&monitor)); /* nothing has left the line since */
+    room += 511;
+    console_service(&device);
+    assert_int_equal(told, 0);
+    room++;
+    console_service(&device);
+    console_service(&device);
+    assert_int_equal(told, 1); /* once, though guests still have to wait */
+    assert_true(console_ready(&monitor));
+    assert_false(console_ready(&monitor));
+    room = CONSOLE_ROOM_OWN - 1;
+    console_service(&device);
+    assert_int_equal(told, 1);
+    room = ~0U;
+    console_service(&device);
+    assert_int_equal(told, 2);
 }
 
 static void last_output_begins_with_a_whole_line(void **state)
@@ -541,6 +579,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(opened_again, start_two, end),
         cmocka_unit_test_setup_teardown(log_gets_through_when_the_lock_is_held, start, end),
         cmocka_unit_test_setup_teardown(no_room, start_two, end),
+        cmocka_unit_test_setup_teardown(own_room, start_two, end),
         cmocka_unit_test_setup_teardown(last_output_begins_with_a_whole_line, start_two, end),
         cmocka_unit_test_setup_teardown(drain_shows_what_waits, start, end),
     };
