@@ -10,6 +10,8 @@
 #define DEFAULT_ESCAPE 0x1DU /* Ctrl-] */
 #define OVERRIDE_PREFIX "vm."
 #define OVERRIDE_PREFIX_LEN 3U
+#define BYTE_ORDER_MARK "\xEF\xBB\xBF" /* U+FEFF in UTF-8, as some editors begin a text */
+#define BYTE_ORDER_MARK_LEN 3U
 
 /* Roles in the order of enum vm_role, then config, then those of later versions. */
 static const char *const role_names[] = {"kernel", "initrd", "module", "firmware", "config", "disk", "blob"};
@@ -17,8 +19,12 @@ static const char *const role_names[] = {"kernel", "initrd", "module", "firmware
 #define ROLES_AVAILABLE 5U
 #define ROLE_NONE ARRAY_SIZE(role_names)
 
+/* The hypervisor line is read four times: what decides about complaints, its other keys, after the modules what overrides them,
+ * and, once copies= has been obeyed, what overrides a copy. */
+enum pass { PASS_STRICT, PASS_KEYS, PASS_OVERRIDES, PASS_COPIES };
+
 /* vm.NAME.KEY=VALUE: NAME may hold dots, keys do not. */
-static void apply_override(struct config_parser *p, char *key, const char *value)
+static void apply_override(struct config_parser *p, char *key, const char *value, enum pass pass)
 {
     char *name = key + OVERRIDE_PREFIX_LEN;
     char *dot = NULL;
@@ -27,13 +33,22 @@ static void apply_override(struct config_parser *p, char *key, const char *value
         dot = next;
     }
     if (dot == NULL) {
-        config_complain(p, key, "write vm.NAME.KEY=VALUE");
+        if (pass == PASS_OVERRIDES) {
+            config_complain(p, key, "write vm.NAME.KEY=VALUE");
+        }
         return;
     }
     *dot = '\0';
-    p->vm = config_find_vm(p->out, name);
-    if (p->vm == NULL) {
+    struct vm_config *vm = config_find_vm(p->out, name);
+    bool line = vm != NULL && (u32)(vm - p->out->vms) < p->lines;
+    if (line != (pass == PASS_OVERRIDES)) {
+        return; /* what is no line's may be a copy's */
+    }
+    p->vm = vm;
+    if (vm == NULL) {
         config_complain_no_vm(p, dot + 1, name);
+    } else if (!line && strcmp(dot + 1, "copies") == 0) {
+        config_complain(p, "copies", "a copy has no copies");
     } else if (strcmp(dot + 1, "vm") == 0) {
         config_complain(p, "vm", "a VM is named on its module line");
     } else {
@@ -41,10 +56,6 @@ static void apply_override(struct config_parser *p, char *key, const char *value
     }
     p->vm = NULL;
 }
-
-/* The hypervisor line is read three times: what decides about complaints, its other keys, and, after the modules, what
- * overrides them. */
-enum pass { PASS_STRICT, PASS_KEYS, PASS_OVERRIDES };
 
 static enum pass pass_of(const char *word)
 {
@@ -56,17 +67,19 @@ static enum pass pass_of(const char *word)
 
 static void parse_mote_line(struct config_parser *p, const char *line, enum pass pass)
 {
+    enum pass kind = pass == PASS_COPIES ? PASS_OVERRIDES : pass;
     struct config_word word;
 
     p->module = -1;
     p->vm = NULL;
     while (config_next_word(&line, &word)) {
-        if (pass_of(word.text) != pass || !config_check_word(p, &word)) {
+        bool told = pass == PASS_COPIES && (word.cut || word.unclosed);
+        if (pass_of(word.text) != kind || told || !config_check_word(p, &word)) {
             continue;
         }
         const char *value = config_split(word.text);
-        if (pass == PASS_OVERRIDES) {
-            apply_override(p, word.text, value);
+        if (kind == PASS_OVERRIDES) {
+            apply_override(p, word.text, value, pass);
         } else if (value != NULL || strchr(word.text, '/') == NULL) {
             config_apply(p, word.text, value, CONFIG_SCOPE_MOTE);
         }
@@ -280,6 +293,10 @@ static void find_text(struct config_parser *p, const struct config_source *modul
         if (is_config(modules[i].line)) {
             p->text_module = (int)i;
             p->text = modules[i];
+            if (p->text.size >= BYTE_ORDER_MARK_LEN && memcmp(p->text.bytes, BYTE_ORDER_MARK, BYTE_ORDER_MARK_LEN) == 0) {
+                p->text.bytes += BYTE_ORDER_MARK_LEN;
+                p->text.size -= BYTE_ORDER_MARK_LEN;
+            }
             return;
         }
     }
@@ -288,10 +305,9 @@ static void find_text(struct config_parser *p, const struct config_source *modul
 /* Once every line has been read: the copies have all modules and overrides of their line. */
 static void add_copies(struct config_parser *p)
 {
-    u32 lines = p->out->vm_count;
     char why[CONFIG_WHY_MAX];
 
-    for (u32 i = 0; i < lines; i++) {
+    for (u32 i = 0; i < p->lines; i++) {
         p->vm = &p->out->vms[i];
         p->module = (int)p->vm->modules[0].boot_module;
         for (u32 number = 2; !p->vm->bad && number <= p->vm->copies; number++) {
@@ -326,8 +342,10 @@ void config_parse(const char *cmdline, const struct config_source *modules, u32 
         parse_module(&p, modules[i].line);
     }
     config_text_read(&p, CONFIG_TEXT_SECTIONS);
+    p.lines = out->vm_count;
     parse_mote_line(&p, cmdline, PASS_OVERRIDES);
     add_copies(&p);
+    parse_mote_line(&p, cmdline, PASS_COPIES);
     config_check_gdb(&p);
     if (out->focus[0] != '\0' && out->vm_count != 0 && config_find_vm(out, out->focus) == NULL) {
         config_complain_no_vm(&p, "focus", out->focus);

@@ -44,6 +44,7 @@ struct config_parser {
     struct vm_config *current; /* the last kernel line's VM: initrd and module lines join it */
     struct config_source text; /* the module with the role config; no bytes: there is none, or it is unreadable */
     int text_module;           /* its number, or -1 */
+    u32 lines;                 /* VMs with a line of their own; the copies follow them */
     u32 text_line;             /* of the text that is being read; 0: none of it */
 };
 

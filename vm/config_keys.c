@@ -1,6 +1,7 @@
 /* The table of keys and what each does to the configuration. */
 #include "kernel/base/log.h"
 #include "kernel/lib/fmt.h"
+#include "kernel/lib/letter.h"
 #include "kernel/lib/string.h"
 #include "vm/config_internal.h"
 
@@ -21,7 +22,7 @@ bool config_refuse_value(const struct config_setting *s, const char *wanted)
 bool config_name_valid(const char *name)
 {
     for (u32 i = 0; name[i] != '\0'; i++) {
-        char lower = (char)(name[i] | ' ');
+        char lower = letter_lower(name[i]);
         bool plain = (lower >= 'a' && lower <= 'z') || (name[i] >= '0' && name[i] <= '9');
         bool mark = i != 0 && (name[i] == '.' || name[i] == '-' || name[i] == '_');
         if (i + 1 >= VM_NAME_MAX || (!plain && !mark)) {

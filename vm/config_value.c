@@ -1,5 +1,6 @@
 /* Words and values of the configuration language. See vm/config_internal.h. */
 #include "vm/config_internal.h"
+#include "kernel/lib/letter.h"
 #include "kernel/lib/string.h"
 
 #define NAME_CUT 31U
@@ -55,11 +56,7 @@ bool config_next_word(const char **line, struct config_word *word)
 
 static u32 digit_value(char c)
 {
-    if (c >= '0' && c <= '9') {
-        return (u32)(c - '0');
-    }
-    char letter = (char)(c | ' ');
-    return letter >= 'a' && letter <= 'f' ? (u32)(letter - 'a') + 10 : 255;
+    return (u32)letter_digit(c); /* none: more than any base */
 }
 
 /* Digits at *text, which moves behind them. False without a digit or when they do not fit. */
@@ -69,7 +66,7 @@ static bool take_number(const char **text, u64 *out)
     u32 base = 10;
     u64 value = 0;
 
-    if (s[0] == '0' && (s[1] | ' ') == 'x') {
+    if (s[0] == '0' && letter_lower(s[1]) == 'x') {
         base = 16;
         s += 2;
     }
@@ -99,7 +96,7 @@ bool config_parse_number(const char *text, u64 *out)
 
 static u32 size_shift(char suffix)
 {
-    switch (suffix | ' ') {
+    switch (letter_lower(suffix)) {
     case 'k': return 10;
     case 'm': return 20;
     case 'g': return 30;
@@ -202,11 +199,6 @@ bool config_parse_cpus(const char *text, struct cpuset *out)
     return true;
 }
 
-static char lower(char c)
-{
-    return c >= 'A' && c <= 'Z' ? (char)(c | ' ') : c;
-}
-
 /* Levenshtein's distance, one row at a time; capitals are no mistake that makes another word likelier. */
 u32 config_distance(const char *a, const char *b)
 {
@@ -220,7 +212,7 @@ u32 config_distance(const char *a, const char *b)
         u32 diagonal = row[0];
         row[0] = i;
         for (u32 j = 1; j <= b_len; j++) {
-            u32 change = diagonal + (lower(a[i - 1]) == lower(b[j - 1]) ? 0U : 1U);
+            u32 change = diagonal + (letter_lower(a[i - 1]) == letter_lower(b[j - 1]) ? 0U : 1U);
             u32 gap = MIN(row[j], row[j - 1]) + 1;
             diagonal = row[j];
             row[j] = MIN(change, gap);

@@ -165,9 +165,15 @@ static bool list_log(u64 index, bool json)
 
 static void run_log(const struct monitor_args *args)
 {
-    struct vm *vm = monitor_find_live(args->word[1]);
+    u32 id;
 
-    if (vm != NULL) {
+    if (!monitor_find_vm(args->word[1], &id)) {
+        return;
+    }
+    struct vm *vm = manager_get(id).vm;
+    if (vm == NULL) {
+        monitor_error("%s does not live: a VM's last output goes with its memory", args->word[1]);
+    } else {
         logged_len = console_last_output(&vm->console, logged, sizeof(logged));
         logged_at = 0;
         monitor_list(list_log);

@@ -1,37 +1,24 @@
 #include "kernel/init/monitor_parse.h"
+#include "kernel/lib/letter.h"
 #include "kernel/lib/string.h"
 
 #define NAME_SIZE 32U
 
-static bool digit(char c, u32 base, u32 *out)
-{
-    char lower = (char)(c | ' ');
-
-    if (c >= '0' && c <= '9') {
-        *out = (u32)(c - '0');
-    } else if (lower >= 'a' && lower <= 'f') {
-        *out = (u32)(lower - 'a') + 10U;
-    } else {
-        return false;
-    }
-    return *out < base;
-}
-
 bool monitor_parse_number(const char *text, u64 *value)
 {
-    u32 base = text[0] == '0' && (text[1] | ' ') == 'x' ? 16U : 10U;
+    u32 base = text[0] == '0' && letter_lower(text[1]) == 'x' ? 16U : 10U;
     const char *c = base == 16U ? text + 2 : text;
     u64 sum = 0;
-    u32 d;
 
     if (*c == '\0') {
         return false;
     }
     for (; *c != '\0'; c++) {
-        if (!digit(*c, base, &d) || sum > (UINT64_MAX - d) / base) {
+        int digit = letter_digit(*c);
+        if (digit < 0 || (u32)digit >= base || sum > (UINT64_MAX - (u32)digit) / base) {
             return false;
         }
-        sum = sum * base + d;
+        sum = sum * base + (u32)digit;
     }
     *value = sum;
     return true;

@@ -187,10 +187,11 @@ def test_life_from_the_monitor(two, backend):
     m.wait_for(r"^\[a\] button$", start=start)
     m.wait_for(r"^MOTE: vm=a ev=exit reason=poweroff code=0 ", start=start)
     s.wait_state("a", "stopped")
-    for command in ["pause a", "resume a", "stop a", "kill a", "focus a", "log a", "regs a", "mem a 0 1", "walk a 0",
+    for command in ["pause a", "resume a", "stop a", "kill a", "focus a", "regs a", "mem a 0 1", "walk a 0",
                     "exits a", "trace a show"]:
         assert s.run(command) == ["error: a does not live; try start a"], command
     assert s.run("restart a")[0].startswith("error: ")
+    assert s.run("log a") == ["error: a does not live: a VM's last output goes with its memory"]
 
     start = len(m.text)
     assert s.run("start a") == ["ok"]
@@ -212,10 +213,12 @@ def test_life_from_the_monitor(two, backend):
 @pytest.mark.backends("svm", "bochs-vmx")
 def test_started_by_hand(machine, guest, backend):
     """start=manual waits for its start, alone too; copies= makes VMs that live and die one by one; c.1 is no vCPU of a VM c."""
-    m = machine(backend=backend, cmdline=CMDLINE, modules=[(guest("beat"), f"kernel vm=c.1 {BEAT} copies=3 start=manual")])
+    m = machine(backend=backend, cmdline=CMDLINE + " vm.c.1-3.mem=9M",
+                modules=[(guest("beat"), f"kernel vm=c.1 {BEAT} copies=3 start=manual")])
     m.wait_for(r"^MOTE: vm=c.1-3 ev=config .* start=manual ")
     s = Session(m).enter()
-    assert [(v["name"], v["state"]) for v in s.json("vms --json")] == [(n, "stopped") for n in ("c.1", "c.1-2", "c.1-3")]
+    assert [(v["name"], v["state"], v["mem_mib"]) for v in s.json("vms --json")] == [
+        ("c.1", "stopped", 8), ("c.1-2", "stopped", 8), ("c.1-3", "stopped", 9)]
     assert m.events(kind="start") == []
     for name in ("c.1-2", "c.1"):
         assert s.run(f"start {name}") == ["ok"]

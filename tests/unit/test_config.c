@@ -438,6 +438,11 @@ static void test_text_errors(void **state)
     assert_non_null(strstr(complaints, "1||config|line 21: too many errors: the rest is not read\n"));
     parse_text("", "nonsense=1\nstrict=0", modules);
     assert_string_equal(complaints, "1||nonsense|line 1: unknown key ignored, did you mean console?\n");
+    parse_text("", "\xEF\xBB\xBF[vm b]\nvcpus=2", modules); /* a byte-order mark */
+    assert_string_equal(complaints, "");
+    assert_int_equal(config.vms[1].vcpus, 2);
+    parse_text("", "\xEF\xBB\xBF", modules);
+    assert_string_equal(complaints, "");
     const char *two[] = {"config", "kernel vm=a", "config", NULL};
     parse_text("", "", two);
     assert_string_equal(complaints, "2||config|there is one already\n");
@@ -556,6 +561,20 @@ static void test_copies(void **state)
     assert_string_equal(config.vms[2].modules[0].cmdline, "quiet");
     assert_false(config.vms[2].manual);
     assert_true(config.vms[1].manual);
+    parse_one("vm.c-2.mem=16M vm.c.mem=9M vm.c-2.share=50%", "kernel vm=c mem=8M copies=3"); /* one copy's own */
+    assert_string_equal(complaints, "");
+    assert_int_equal(config.vms[0].mem_bytes, MIB(9));
+    assert_int_equal(config.vms[1].mem_bytes, MIB(16));
+    assert_int_equal(config.vms[1].share, 50);
+    assert_int_equal(config.vms[2].mem_bytes, MIB(9));
+    parse_one("vm.c-2.mem=1 vm.c-3.mem=9M vm.c-2.copies=2 vm.c-2.vm=d vm. \"vm.c-2.mem=1M", "kernel vm=c mem=8M copies=2");
+    assert_string_equal(complaints, "-1||vm.|write vm.NAME.KEY=VALUE\n-1||vm.c-2.mem|quote without an end\n"
+                                    "-1|c-2|mem|1 is out of range 1M..1024G\n"
+                                    "-1||mem|no VM is named c-3, did you mean c-2?\n-1|c-2|copies|a copy has no copies\n"
+                                    "-1|c-2|vm|a VM is named on its module line\n");
+    assert_true(!config.vms[0].bad && config.vms[1].bad);
+    parse_one("vm.a-2.gdb=com3", "kernel vm=a gdb=com2 copies=2");
+    assert_string_equal(complaints, "");
     parse_one("", "kernel vm=abcdefghijabcdefghijabcdefghij copies=2");
     assert_string_equal(complaints, "0|abcdefghijabcdefghijabcdefghij|copies|abcdefghijabcdefghijabcdefghij-2 cannot be a "
                                     "copy's name: too long\n");

@@ -1,4 +1,5 @@
 #include "vm/gdb/wire.h"
+#include "kernel/lib/letter.h"
 #include "kernel/lib/string.h"
 
 enum { BETWEEN, INSIDE, SUM_HIGH, SUM_LOW };
@@ -12,12 +13,7 @@ enum { BETWEEN, INSIDE, SUM_HIGH, SUM_LOW };
 
 int gdb_digit(char c)
 {
-    char lower = (char)(c | ' ');
-
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+    return letter_digit(c);
 }
 
 bool gdb_number(const char **at, u64 *value)
