@@ -279,7 +279,7 @@ def test_linux(attach, linux, backend, tmp_path):
     m, line, gdb = attach(backend, linux("vm=linux mem=256M vcpus=2 gdb=com2", "console=ttyS0 panic=-1 nokaslr"), cpus=2)
     m.wait_for(r"mote-linux# ", timeout=300)
     m.send("for s in __x64_sys_sync jiffies_64 linux_banner; do echo sy''m $(grep \" $s$\" /proc/kallsyms) e''nd; done\n")
-    m.wait_for(r"^sym \S+ \S linux_banner end\n", timeout=60)
+    m.wait_for(r"^sym \S+ \S linux_banner end\n", timeout=200)
     found = {name: int(a, 16) for a, name in re.findall(r"^sym ([0-9a-f]+) \S (\S+) end$", m.text, re.MULTILINE)}
     (elf,) = symbols(tmp_path, {"__x64_sys_sync": found["__x64_sys_sync"]})
 
