@@ -1,6 +1,7 @@
 /* units: kernel/console.c kernel/console_wire.c kernel/console_hold.c kernel/console_line.c kernel/console_keys.c kernel/lib/ecma48.c */
 #include "tests/unit/host.h"
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include "kernel/base/percpu.h"
 #include "kernel/console.h"
@@ -535,6 +536,49 @@ static void own_room(void **state)
     assert_int_equal(told, 2);
 }
 
+/* Bytes that the log says were lost, since the last call. */
+static u64 take_told(void)
+{
+    const char *at = strstr(host_log, "lost-bytes=");
+    u64 lost = at != NULL ? strtoull(at + strlen("lost-bytes="), NULL, 10) : 0;
+
+    host_log_clear();
+    return lost;
+}
+
+/* 100 MiB of a guest that does not look, to a line that takes a tenth: what shows is whole and in order, what is lost is told to the
+ * byte, and the last lines are kept. */
+static void hundred_megabytes(void **state)
+{
+    enum { LINE = 64, LINES = 1638400 };
+    char line[LINE + 1], shown[LINE + 8];
+    u8 last[LINE];
+    u64 bytes = 0, lost = 0;
+
+    (void)state;
+    put(&b, "\n");
+    wire_len = 0;
+    for (u32 i = 0; i < LINES; i++) {
+        (void)snprintf(line, sizeof(line), "%063u\n", i);
+        now_ns += 10 * NS_PER_MS;
+        room = i % 10 == 0 ? CONSOLE_ROOM_LAST : 0;
+        put(&b, line);
+        if (room != 0) {
+            (void)snprintf(shown, sizeof(shown), "[b] %063u\r\n", i);
+            expect(shown);
+            bytes += LINE;
+        }
+        assert_int_equal(wire_len, 0);
+        lost += take_told();
+    }
+    assert_int_equal(console_last_output(&b, last, sizeof(last)), LINE);
+    assert_memory_equal(last, line, LINE);
+    console_close(&b);
+    lost += take_told();
+    assert_int_equal(bytes + lost, 100 * MIB(1));
+    room = ~0U;
+}
+
 static void last_output_begins_with_a_whole_line(void **state)
 {
     u8 last[8];
@@ -580,6 +624,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(log_gets_through_when_the_lock_is_held, start, end),
         cmocka_unit_test_setup_teardown(no_room, start_two, end),
         cmocka_unit_test_setup_teardown(own_room, start_two, end),
+        cmocka_unit_test_setup_teardown(hundred_megabytes, start_two, end),
         cmocka_unit_test_setup_teardown(last_output_begins_with_a_whole_line, start_two, end),
         cmocka_unit_test_setup_teardown(drain_shows_what_waits, start, end),
     };
