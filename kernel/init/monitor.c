@@ -157,7 +157,9 @@ const char *monitor_hint(const char *word, const char *const *names, u32 count)
 {
     const char *nearest = config_nearest(word, names, count);
 
-    return nearest != NULL && config_distance(word, nearest) <= TYPO_MAX ? nearest : NULL;
+    u32 edits = nearest != NULL ? config_distance(word, nearest) : ~0U;
+
+    return edits <= TYPO_MAX && 2 * edits <= strlen(word) ? nearest : NULL; /* half of the word is right */
 }
 
 void monitor_complain_unknown(const char *word)

@@ -84,6 +84,7 @@ def test_scripted_session(two, backend):
     wrong = {
         "vmz": "error: no command 'vmz', did you mean vms?",
         "rsume a": "error: no command 'rsume', did you mean resume?", "sing": "error: no command 'sing'; try help",
+        "?": "error: no command '?'; try help", "vm .": "error: no VM '.'; try vms",
         "help sing": "error: no command 'sing'; try help", "kill aa": "error: no VM 'aa', did you mean a?",
         "kill": "error: usage: kill NAME", "kill a b": "error: usage: kill NAME",
         "1 2 3 4 5 6 7": "error: more than 6 words", "start a": None, "resume a": None, "regs a.7": None,
