@@ -1,5 +1,6 @@
 /* Registers, memory and breakpoints, as packets have them. */
 #include "vm/gdb/command_parts.h"
+#include "kernel/lib/letter.h"
 #include "kernel/lib/string.h"
 
 #define CHUNK 256U
@@ -67,7 +68,7 @@ void gdb_write_registers(const struct gdb *gdb, const char *at, struct gdb_reply
     }
     bool ok = strlen(at) == wanted;
     for (size_t i = 0; ok && i < wanted; i++) {
-        ok = gdb_digit(at[i]) >= 0;
+        ok = letter_digit(at[i]) >= 0;
     }
     if (!ok) {
         gdb_reply_text(reply, GDB_ERROR_FORMAT);
@@ -142,7 +143,7 @@ void gdb_write_memory(const struct gdb *gdb, const char *at, const char *end, bo
               (u64)(end - at) == (binary ? len : 2 * len);
 
     for (u64 done = 0; ok && !binary && done < 2 * len; done++) {
-        ok = gdb_digit(at[done]) >= 0;
+        ok = letter_digit(at[done]) >= 0;
     }
     if (!ok) {
         gdb_reply_text(reply, GDB_ERROR_FORMAT);
@@ -162,7 +163,7 @@ void gdb_write_memory(const struct gdb *gdb, const char *at, const char *end, bo
 
 void gdb_set_point(const struct gdb *gdb, const char *at, bool set, struct gdb_reply *reply)
 {
-    int type = gdb_digit(*at);
+    int type = letter_digit(*at);
     u64 address, len;
 
     if (type < 0 || type >= (int)GDB_POINTS || at[1] != ',') {

@@ -11,17 +11,12 @@ enum { BETWEEN, INSIDE, SUM_HIGH, SUM_LOW };
 #define LOW 0xFU
 #define NUMBER_DIGITS 16U
 
-int gdb_digit(char c)
-{
-    return letter_digit(c);
-}
-
 bool gdb_number(const char **at, u64 *value)
 {
     u64 sum = 0;
     u32 digits = 0;
 
-    for (int digit = gdb_digit(**at); digit >= 0; digit = gdb_digit(**at)) {
+    for (int digit = letter_digit(**at); digit >= 0; digit = letter_digit(**at)) {
         if (++digits > NUMBER_DIGITS) {
             return false;
         }
@@ -35,7 +30,7 @@ bool gdb_number(const char **at, u64 *value)
 bool gdb_bytes(const char *text, u8 *bytes, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
-        int high = gdb_digit(text[2 * i]), low = high >= 0 ? gdb_digit(text[2 * i + 1]) : -1;
+        int high = letter_digit(text[2 * i]), low = high >= 0 ? letter_digit(text[2 * i + 1]) : -1;
         if (low < 0) {
             return false;
         }
@@ -104,7 +99,7 @@ static enum gdb_input finish(struct gdb_wire *wire, int low)
 
 enum gdb_input gdb_wire_take(struct gdb_wire *wire, u8 byte)
 {
-    int digit = gdb_digit((char)byte);
+    int digit = letter_digit((char)byte);
 
     if (wire->state == BETWEEN) {
         return take_between(wire, byte);

@@ -47,8 +47,6 @@ void gdb_reply_data(struct gdb_reply *reply, const char *bytes, size_t len); /* 
 #define GDB_ERROR_TOO_LONG "E07"
 #define GDB_ERROR_GONE "E03"     /* there is no VM */
 
-/* The value of a hexadecimal digit, or -1. */
-int gdb_digit(char c);
 /* A hexadecimal number at *at: moves *at behind it. false: no digit there, or more than 64 bits. */
 bool gdb_number(const char **at, u64 *value);
 /* len bytes as two digits each. false: other characters. text holds 2 * len. */
