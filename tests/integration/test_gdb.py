@@ -271,7 +271,7 @@ def symbols(workdir, addresses_of):
         yield workdir / f"{name}.elf"
 
 
-@pytest.mark.backends("svm", *(["bochs-svm"] if os.environ.get("MOTE_FULL") else []))
+@pytest.mark.backends("svm", *(["bochs-svm", "bochs-vmx"] if os.environ.get("MOTE_FULL") else []))
 def test_linux(attach, linux, backend, tmp_path):
     """Debian's kernel with two vCPUs: attach while it runs, registers, its memory by its own page tables, a breakpoint at a symbol
     that a shell command reaches, one in a debug register there, a watchpoint on the kernel's clock, steps, and on to the shell; after
