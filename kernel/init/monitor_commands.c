@@ -80,13 +80,13 @@ static void run_start(const struct monitor_args *args)
 /* The prompt comes when the VM's old life is over, so that the next command finds it as it then is. */
 static void end_life(const char *name, int (*end)(u32 id, void (*done)(void)))
 {
-    u32 id;
+    const struct vm *vm = monitor_find_live(name);
 
-    if (!monitor_find_vm(name, &id) || monitor_find_live(name) == NULL) {
+    if (vm == NULL) {
         return;
     }
     monitor_begin();
-    int rc = end(id, monitor_end);
+    int rc = end(vm->id, monitor_end);
     if (rc != 0) {
         monitor_end();
     }
@@ -124,10 +124,10 @@ static void run_resume(const struct monitor_args *args)
 
 static void run_stop(const struct monitor_args *args)
 {
-    u32 id;
+    const struct vm *vm = monitor_find_live(args->word[1]);
 
-    if (monitor_find_vm(args->word[1], &id) && monitor_find_live(args->word[1]) != NULL) {
-        monitor_answer(manager_stop_vm(id, STOP_GRACE_NS));
+    if (vm != NULL) {
+        monitor_answer(manager_stop_vm(vm->id, STOP_GRACE_NS));
     }
 }
 

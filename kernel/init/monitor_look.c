@@ -6,6 +6,7 @@
 #include "kernel/lib/errno.h"
 #include "kernel/lib/string.h"
 #include "kernel/sched.h"
+#include "vm/config_internal.h"
 #include "vm/vm.h"
 
 #define U64(x) ((unsigned long long)(x))
@@ -58,7 +59,7 @@ void monitor_run_move(const struct monitor_args *args)
     u32 vcpu;
     u64 cpu = 0;
 
-    if (!name_vcpu(args->word[1], name, &vcpu) || !monitor_parse_number(args->word[2], &cpu) || cpu >= CPU_MAX) {
+    if (!name_vcpu(args->word[1], name, &vcpu) || !config_parse_number(args->word[2], &cpu) || cpu >= CPU_MAX) {
         monitor_error("usage: move NAME[.VCPU] CPU");
         return;
     }
@@ -91,7 +92,7 @@ void monitor_run_walk(const struct monitor_args *args)
     if (vm == NULL) {
         return;
     }
-    if (!monitor_parse_number(args->word[2], &walk_address)) {
+    if (!config_parse_number(args->word[2], &walk_address)) {
         monitor_error("not an address");
         return;
     }
@@ -155,10 +156,13 @@ static bool list_row(u64 index, bool json)
 
 void monitor_run_mem(const struct monitor_args *args)
 {
-    if (monitor_find_live(args->word[1]) == NULL || !monitor_find_vm(args->word[1], &dump.vm)) {
+    const struct vm *vm = monitor_find_live(args->word[1]);
+
+    if (vm == NULL) {
         return;
     }
-    if (!monitor_parse_number(args->word[2], &dump.gpa) || !monitor_parse_number(args->word[3], &dump.len) || dump.len == 0 ||
+    dump.vm = vm->id;
+    if (!config_parse_number(args->word[2], &dump.gpa) || !config_parse_number(args->word[3], &dump.len) || dump.len == 0 ||
         dump.len > MEM_MAX) {
         monitor_error("usage: mem NAME GPA LEN, LEN 1..%u", MEM_MAX);
         return;

@@ -1,28 +1,8 @@
 #include "kernel/init/monitor_parse.h"
-#include "kernel/lib/letter.h"
 #include "kernel/lib/string.h"
+#include "vm/config_internal.h"
 
 #define NAME_SIZE 32U
-
-bool monitor_parse_number(const char *text, u64 *value)
-{
-    u32 base = text[0] == '0' && letter_lower(text[1]) == 'x' ? 16U : 10U;
-    const char *c = base == 16U ? text + 2 : text;
-    u64 sum = 0;
-
-    if (*c == '\0') {
-        return false;
-    }
-    for (; *c != '\0'; c++) {
-        int digit = letter_digit(*c);
-        if (digit < 0 || (u32)digit >= base || sum > (UINT64_MAX - (u32)digit) / base) {
-            return false;
-        }
-        sum = sum * base + (u32)digit;
-    }
-    *value = sum;
-    return true;
-}
 
 bool monitor_parse_vcpu(const char *text, char *name, u32 *cpu)
 {
@@ -33,7 +13,7 @@ bool monitor_parse_vcpu(const char *text, char *name, u32 *cpu)
     while (dot > 0 && text[dot] != '.') {
         dot--;
     }
-    if (dot > 0 && monitor_parse_number(text + dot + 1, &number) && number < UINT32_MAX) {
+    if (dot > 0 && config_parse_number(text + dot + 1, &number) && number < UINT32_MAX) {
         len = dot;
     } else {
         number = 0;

@@ -1,7 +1,8 @@
 /* Words of the monitor's commands. */
-/* units: kernel/init/monitor_parse.c */
+/* units: kernel/init/monitor_parse.c vm/config_value.c */
 #include "tests/unit/host.h"
 #include "kernel/init/monitor_parse.h"
+#include "vm/config_internal.h"
 
 static void numbers(void **state)
 {
@@ -16,12 +17,12 @@ static void numbers(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
         u64 value = 1;
-        assert_true(monitor_parse_number(good[i].text, &value));
+        assert_true(config_parse_number(good[i].text, &value));
         assert_int_equal(value, good[i].value);
     }
     for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
         u64 value = 77;
-        if (monitor_parse_number(bad[i], &value)) {
+        if (config_parse_number(bad[i], &value)) {
             fail_msg("'%s' is taken for a number", bad[i]);
         }
         assert_int_equal(value, 77);
