@@ -9,17 +9,10 @@
 
 #define REPLAY_LINES 8U
 #define REPLAY_BYTES 1024U
-#define LITTLE_BYTE_NS NS_PER_MS
-#define LITTLE_NS (1024 * LITTLE_BYTE_NS)
-#define OWN_TURN 512U /* bytes that leave the line between two things that Mote's own port prints while it is crowded */
 
 static struct console_port *ports; /* by their places, then in the order of opening */
 static struct console_port *focus;
 static char chosen[sizeof(focus->name)]; /* the port that was given the focus: it has it again when it opens again; "": Mote */
-static bool full;                      /* guests should stop printing; written with the lock held */
-static bool waiters;                   /* a port waits for the end of that */
-static struct console_port *own_waits; /* Mote's own one waits for its turn; under the lock, as is */
-static u64 own_turn;                   /* what had left the line at its last one */
 
 /* Keeps receive() of a port running at most until console_close(); taken before the output lock. Protects focus too. */
 static struct spinlock input_lock = SPINLOCK_INIT;
@@ -87,28 +80,6 @@ static void put(struct console_port *port, u8 byte)
     }
 }
 
-/* A kilobyte, and one more each second, that a port may print while others fill the devices. */
-static bool little(struct console_port *port)
-{
-    u64 now = time_now_ns();
-    u64 paid = MAX(port->paid_ns, now > LITTLE_NS ? now - LITTLE_NS : 0);
-
-    if (paid + LITTLE_BYTE_NS > now) {
-        return false;
-    }
-    port->paid_ns = paid + LITTLE_BYTE_NS;
-    return true;
-}
-
-/* Is there room for output of a port? Mote's own always finds some. */
-static bool admit(struct console_port *port)
-{
-    u32 room = console_room();
-
-    WRITE_ONCE(full, room < CONSOLE_ROOM_STOP);
-    return room >= CONSOLE_ROOM_LAST || port->bare || (room >= CONSOLE_ROOM_LITTLE && little(port));
-}
-
 /* How much to report as lost now; once a second is enough. */
 static u64 take_lost(struct console_port *port, bool closing)
 {
@@ -136,7 +107,7 @@ void console_put(struct console_port *port, u8 byte)
 
     port->ring[port->ring_head % CONSOLE_RING_SIZE] = byte;
     port->ring_head++;
-    if (admit(port)) {
+    if (console_admit(port, byte)) {
         put(port, byte);
         lost = take_lost(port, false);
     } else {
@@ -144,68 +115,6 @@ void console_put(struct console_port *port, u8 byte)
     }
     console_unlock(flags);
     report_lost(port, lost);
-}
-
-/* Mote's own does with less room than guests that do as they like leave, but not one thing after the other: guests that heed
- * console_ready() get on, too. */
-static bool own_may(u32 room)
-{
-    return room >= CONSOLE_ROOM_STOP || (room >= CONSOLE_ROOM_OWN && console_left() - own_turn >= OWN_TURN);
-}
-
-static bool own_ready(struct console_port *port)
-{
-    u64 flags = console_lock();
-    bool ready = own_may(console_room());
-
-    own_waits = ready ? NULL : port;
-    own_turn = ready ? console_left() : own_turn;
-    console_unlock(flags);
-    return ready;
-}
-
-bool console_ready(struct console_port *port)
-{
-    if (port->bare) {
-        return own_ready(port);
-    }
-    if (!READ_ONCE(full)) {
-        return true;
-    }
-    __atomic_store_n(&port->waiting, true, __ATOMIC_SEQ_CST);
-    __atomic_store_n(&waiters, true, __ATOMIC_SEQ_CST); /* before the second look: console_service() does the reverse */
-    return !__atomic_load_n(&full, __ATOMIC_SEQ_CST);
-}
-
-static void tell_waiting(void)
-{
-    u64 flags = spin_lock(&input_lock);
-
-    for (struct console_port *port = ports; port != NULL; port = port->next) {
-        if (__atomic_exchange_n(&port->waiting, false, __ATOMIC_SEQ_CST) && port->writable != NULL) {
-            port->writable(port);
-        }
-    }
-    spin_unlock(&input_lock, flags);
-}
-
-void console_service(struct console_device *device)
-{
-    u64 flags = console_lock();
-
-    device->send(device);
-    u32 room = console_room();
-    bool still = room < CONSOLE_ROOM_STOP;
-    struct console_port *own = own_may(room) ? own_waits : NULL;
-    own_waits = own != NULL ? NULL : own_waits;
-    __atomic_store_n(&full, still, __ATOMIC_SEQ_CST);
-    console_unlock(flags);
-    if (own != NULL) {
-        own->writable(own);
-    }
-    if (!still && __atomic_exchange_n(&waiters, false, __ATOMIC_SEQ_CST)) {
-        tell_waiting();
-    }
 }
 
 /* Where the last lines of the ring begin; the unfinished line is not among them. */
@@ -305,8 +214,8 @@ void console_open(struct console_port *port)
     port->ring_head = 0;
     port->waiting = false;
     port->lost = 0;
-    port->paid_ns = 0;
     port->told_ns = 0;
+    console_count_port(port, true);
     *link = port;
     console_unlock(flags);
     if (focus == NULL && chosen[0] == '\0') {
@@ -332,6 +241,7 @@ void console_close(struct console_port *port)
 
         lost = take_lost(port, true);
         *link = port->next;
+        console_count_port(port, false);
         if (port != focus && port->line.len != 0) {
             say_line(port);
         }
@@ -343,6 +253,16 @@ void console_close(struct console_port *port)
     }
     spin_unlock(&input_lock, input_flags);
     report_lost(port, lost);
+}
+
+void console_each_port(void (*fn)(struct console_port *port))
+{
+    u64 flags = spin_lock(&input_lock);
+
+    for (struct console_port *port = ports; port != NULL; port = port->next) {
+        fn(port);
+    }
+    spin_unlock(&input_lock, flags);
 }
 
 void console_set_focus(struct console_port *port)

@@ -41,10 +41,10 @@ struct console_port {
     void (*receive)(struct console_port *port, u8 byte); /* input for the VM; IRQ context */
     void (*writable)(struct console_port *port);         /* console_ready() is true again; IRQ context; may be NULL */
     void *arg;
-    bool waiting;                /* console.c's: it wants writable() */
+    bool waiting;                /* console_room.c's: it wants writable() */
     u64 lost;                    /* console.c's: bytes since the last report, */
     u64 told_ns;                 /* which was then */
-    u64 paid_ns;                 /* console.c's: until when it has used what a full console still takes of it */
+    u64 used;                    /* console_room.c's: what will have left the line when its share allows what it printed */
     bool bare;                   /* no prefix: Mote's own, which is never opened, only given the focus */
     struct console_line line;    /* console.c's: the unfinished line */
     u8 ring[CONSOLE_RING_SIZE];  /* console.c's: the last output */
@@ -75,12 +75,11 @@ const char *console_focus_index(u32 index);
 void console_send(u8 byte);
 
 /* One byte of VM output; never waits. What no device has room for is not shown, and an event line, one a second, tells how much;
- * a guest that prints less than a kilobyte a second is shown even while others flood. Any
- * context but NMI, and without a lock that logging takes. */
+ * while others flood, half of the line is shared equally among the ports. Any context but NMI, and without a lock that logging takes. */
 void console_put(struct console_port *port, u8 byte);
 
-/* May it print, Mote's own port a kilobyte? When not, writable() is called as soon as it may. A VM that goes on loses output in the
- * end; Mote's own makes its CPU wait for the line. Any context. */
+/* May it print, a guest 16 bytes, Mote's own port a kilobyte? When not, writable() is called as soon as it may. A VM that goes on
+ * loses output in the end; Mote's own makes its CPU wait for the line. Any context but NMI. */
 bool console_ready(struct console_port *port);
 
 /* One byte from a real device, IRQ context: escape commands are taken, the rest goes to the focus. */

@@ -17,9 +17,18 @@ void console_drain_devices(void);
 u32 console_room(void);
 u64 console_left(void);
 #define CONSOLE_ROOM_STOP 10240U  /* with less, guests should stop */
-#define CONSOLE_ROOM_LAST 8192U   /* with less, they are cut off, but for a little */
-#define CONSOLE_ROOM_LITTLE 6144U /* with less, for nothing; what is left is for Mote's own */
+#define CONSOLE_ROOM_LAST 8192U   /* with less, they are cut off, but for their shares */
+#define CONSOLE_ROOM_SHARE 7168U  /* with less, nobody is told that a share is left */
+#define CONSOLE_ROOM_LITTLE 6144U /* with less, no share helps; what is left is for Mote's own */
 #define CONSOLE_ROOM_OWN 5120U    /* with less, the monitor waits; the line and all that waits for its end still fit */
+
+/* The port prints a byte: is there room? What it takes of its share is kept. The lock is held. */
+struct console_port;
+bool console_admit(struct console_port *port, u8 byte);
+/* A port opens or closes, with an unused share. The lock is held. */
+void console_count_port(struct console_port *port, bool open);
+/* Calls fn for each open port; none closes meanwhile. Without the lock. */
+void console_each_port(void (*fn)(struct console_port *port));
 
 /* Lines of the log, each ended by a bare newline. Takes the lock. */
 void console_log_lines(const char *text, size_t len);
@@ -29,7 +38,6 @@ void console_split_lines(const char *text, size_t len, void (*out)(void *ctx, co
 
 /* --- the wire's line: the lock is held in all of these ----------------------------------------------------------------- */
 
-struct console_port;
 void console_emit_newline(void);
 bool console_prefixed(void);
 /* "[name] " by show, which is console_emit() or console_say(): for a line from the background; for the focus', when there are

@@ -51,7 +51,7 @@ class Machine:
 
     def __init__(self, workdir, backend="svm", cmdline="console=com1 on-idle=exit:vm", modules=(), cpus=1, memory=512,
                  cpu=None, elf=ELF, extra=(), media="cdrom", vga="none", grub=(), files=(),
-                 exit_device=True):
+                 exit_device=True, sift=None):
         self.workdir = pathlib.Path(workdir)
         self.backend = backend
         self.cmdline = cmdline
@@ -66,6 +66,7 @@ class Machine:
         self.exit_device = exit_device  # QEMU: it ends with the verdict at once
         self.grub = grub  # commands for GRUB before it boots Mote
         self.files = [str(path) for path in files]  # more files for /boot
+        self.sift = sift  # of the text that has come, what is to be kept; for output that is too much
         self.output = b""
         self.shown = ""  # the output as text; an end of line is one newline
         self.decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder("utf-8")("replace"), translate=True)
@@ -99,7 +100,7 @@ class Machine:
             self.reader.join(timeout=5)
             os.close(self.master)
             self.master = None
-        (self.workdir / "serial.txt").write_bytes(self.output)
+        (self.workdir / "serial.txt").write_bytes(self.output or self.shown.encode())
 
     def _build_iso(self):
         lines = [f"multiboot2 /boot/mote.elf {self.cmdline} {os.environ.get('MOTE_APPEND', '')}".rstrip()]
@@ -185,8 +186,9 @@ class Machine:
             except OSError:
                 data = b""
             with self.lock:
-                self.output += data
-                self.shown += self.decoder.decode(data, final=not data and self.process.poll() is not None)
+                text = self.decoder.decode(data, final=not data and self.process.poll() is not None)
+                self.shown += self.sift(text) if self.sift else text
+                self.output += b"" if self.sift else data
                 self.lock.notify_all()
             if not data:
                 if self.process.poll() is not None:

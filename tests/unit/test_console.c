@@ -1,4 +1,4 @@
-/* units: kernel/console.c kernel/console_wire.c kernel/console_hold.c kernel/console_line.c kernel/console_keys.c kernel/lib/ecma48.c */
+/* units: kernel/console.c kernel/console_wire.c kernel/console_hold.c kernel/console_line.c kernel/console_keys.c kernel/console_room.c kernel/lib/ecma48.c */
 #include "tests/unit/host.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -64,6 +64,8 @@ static void rest(u64 ms)
     }
 }
 
+static u32 room = ~0U;
+static bool slow; /* what is written takes room */
 static void (*during_write)(void);
 
 static void device_write(struct console_device *device, const char *text, size_t len)
@@ -73,6 +75,7 @@ static void device_write(struct console_device *device, const char *text, size_t
     memcpy(wire + wire_len, text, len);
     wire_len += len;
     wire[wire_len] = '\0';
+    room -= slow ? (u32)len : 0;
     void (*hook)(void) = during_write;
     during_write = NULL;
     if (hook != NULL) {
@@ -92,7 +95,6 @@ static void count_quit(void)
     quits++;
 }
 
-static u32 room = ~0U;
 static u32 sends;
 
 static u32 device_room(struct console_device *device)
@@ -109,6 +111,7 @@ static void device_send(struct console_device *device)
 
 static struct console_device device = {.name = "test", .write = device_write, .room = device_room, .send = device_send};
 static struct console_port a, b;
+enum { VM_PORTS = 20, HELD = 4096 };
 
 static void put(struct console_port *port, const char *text)
 {
@@ -468,11 +471,13 @@ static void no_room(void **state)
 
     room = CONSOLE_ROOM_STOP - 1;
     put(&a, "two\n"); /* there is room, but not for long */
+    assert_true(console_ready(&a)); /* everybody has a share */
+    a.used = GENMASK(62, 0);
     assert_false(console_ready(&a));
     assert_true(sends == 1 && told == 0);
     room = CONSOLE_ROOM_LAST - 1;
-    b.paid_ns = now_ns - 5 * NS_PER_MS;
-    put(&b, "tick\n"); /* a little is taken of everybody: five bytes in five milliseconds */
+    put(&b, "tick\n");
+    b.used = GENMASK(62, 0);
     put(&b, "lost\n");
     room = CONSOLE_ROOM_LITTLE - 1;
     put(&a, "lost\n");
@@ -497,6 +502,51 @@ static void no_room(void **state)
     console_close(&b);
     assert_non_null(strstr(host_log, "vm=b ev=console lost-bytes=1\n"));
     room = ~0U;
+}
+
+/* Beside ports that never look, `who` prints whenever it may, the line over and over: the bytes of it among 1000 that left the wire. */
+static u32 part_of(struct console_port *who, const char *line, u32 rude_ports)
+{
+    static struct console_port rude[VM_PORTS];
+    size_t len = strlen(line), at = 0, left = 0, shown = 0;
+
+    for (u32 i = 0; i < rude_ports; i++) {
+        rude[i] = (struct console_port){.name = "rude", .place = i + 2};
+        console_open(&rude[i]);
+    }
+    slow = true;
+    for (room = CONSOLE_ROOM_STOP + 1000; left < 500000; left += 16) {
+        for (u32 i = 0; i < rude_ports; i++) {
+            put(&rude[i], i % 2 == 0 ? "0123456789\n" : "0123456789abcdefghijklmnopqrstuvwxyz");
+        }
+        for (u32 i = 0; i < 16 && (i != 0 || console_ready(who)); i++) {
+            console_put(who, (u8)line[at++ % len]);
+            shown += left < 100000 ? 0 : 1;
+        }
+        now_ns += NS_PER_MS;
+        room += 16;
+        console_service(&device);
+        assert_in_range(room, CONSOLE_ROOM_LITTLE - HELD - 1000, CONSOLE_ROOM_STOP + 1000);
+        wire_len = 0;
+    }
+    slow = false;
+    room = ~0U;
+    assert_int_equal(who->lost, 0);
+    for (u32 i = 0; i < rude_ports; i++) {
+        console_close(&rude[i]);
+    }
+    host_log_clear();
+    return (u32)(shown / 400);
+}
+
+/* Floods that never end: who looks before it prints loses nothing, and has its share. */
+static void a_flood_leaves_shares(void **state)
+{
+    (void)state;
+    assert_true(part_of(&b, "a line of some length, as people write them, and then its end\n", 1) >= 100);
+    assert_true(part_of(&a, "a line of some length, as people write them, and then its end\n", 1) >= 100);
+    assert_true(part_of(&a, "\n", 1) >= 20);
+    assert_true(part_of(&b, "a line of some length, as people write them, and then its end\n", VM_PORTS) >= 10);
 }
 
 static void count_own(struct console_port *port)
@@ -623,6 +673,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(opened_again, start_two, end),
         cmocka_unit_test_setup_teardown(log_gets_through_when_the_lock_is_held, start, end),
         cmocka_unit_test_setup_teardown(no_room, start_two, end),
+        cmocka_unit_test_setup_teardown(a_flood_leaves_shares, start_two, end),
         cmocka_unit_test_setup_teardown(own_room, start_two, end),
         cmocka_unit_test_setup_teardown(hundred_megabytes, start_two, end),
         cmocka_unit_test_setup_teardown(last_output_begins_with_a_whole_line, start_two, end),

@@ -1,0 +1,127 @@
+/* Who may print while the devices lag behind. Guests that look at their UART stop at CONSOLE_ROOM_STOP, others are cut off at
+ * CONSOLE_ROOM_LAST; but a share of what leaves the line is everybody's, so no flood silences another port. */
+#include "kernel/console.h"
+#include "kernel/console_wire.h"
+#include "kernel/lib/string.h"
+
+#define OWN_TURN 512U /* bytes that leave the line between two things that Mote's own port prints while it is crowded */
+#define BURST 16U     /* bytes that a guest sends once it was told that it may: a UART's FIFO */
+#define FRAME_BYTES 5U /* of a line: [, ] and a blank around the name, and its end */
+#define SAVED (CONSOLE_ROOM_LAST - CONSOLE_ROOM_LITTLE) /* a share that is not used grows to this much of the line */
+
+static bool full;                      /* guests should stop printing; written with the lock held */
+static bool waiters;                   /* a port waits for the end of that */
+static u32 ports;                      /* that are open; under the lock, as are */
+static struct console_port *own_waits; /* Mote's own one, which waits for its turn, */
+static u64 own_turn;                   /* and what had left the line at its last one */
+
+void console_count_port(struct console_port *port, bool open)
+{
+    ports = open ? ports + 1 : ports - 1;
+    port->used = 0;
+}
+
+/* What the line moves on while a port may print a byte: half of it is the ports', in equal shares. */
+static u64 price(void)
+{
+    return 2ULL * ports;
+}
+
+/* Has the port a share left, or does it owe less than debt bytes? The line is crowded. */
+static bool has_share(struct console_port *port, u64 debt)
+{
+    u64 left = console_left();
+
+    port->used = MAX(port->used, left - MIN(left, SAVED));
+    return port->used <= left + debt * price();
+}
+
+/* Who was told that it may print a burst may owe it. */
+static bool take_share(struct console_port *port, u8 byte)
+{
+    if (!has_share(port, BURST * (sizeof(port->name) + FRAME_BYTES))) {
+        return false;
+    }
+    port->used += (byte == '\n' ? strnlen(port->name, sizeof(port->name)) + FRAME_BYTES : 1) * price();
+    return true;
+}
+
+bool console_admit(struct console_port *port, u8 byte)
+{
+    u32 room = console_room();
+
+    WRITE_ONCE(full, room < CONSOLE_ROOM_STOP);
+    return room >= CONSOLE_ROOM_LAST || port->bare || (room >= CONSOLE_ROOM_LITTLE && take_share(port, byte));
+}
+
+static bool may_print(struct console_port *port, u32 room)
+{
+    return room >= CONSOLE_ROOM_STOP || (room >= CONSOLE_ROOM_SHARE && has_share(port, 0));
+}
+
+/* Mote's own does with less room than guests that do as they like leave, but not one thing after the other: guests that heed
+ * console_ready() get on, too. */
+static bool own_may(u32 room)
+{
+    return room >= CONSOLE_ROOM_STOP || (room >= CONSOLE_ROOM_OWN && console_left() - own_turn >= OWN_TURN);
+}
+
+static bool own_ready(struct console_port *port)
+{
+    u64 flags = console_lock();
+    bool ready = own_may(console_room());
+
+    own_waits = ready ? NULL : port;
+    own_turn = ready ? console_left() : own_turn;
+    console_unlock(flags);
+    return ready;
+}
+
+bool console_ready(struct console_port *port)
+{
+    if (port->bare) {
+        return own_ready(port);
+    }
+    if (!READ_ONCE(full)) {
+        return true;
+    }
+    __atomic_store_n(&port->waiting, true, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&waiters, true, __ATOMIC_SEQ_CST); /* before the second look: console_service() does the reverse */
+    u64 flags = console_lock();
+    bool ready = may_print(port, console_room());
+    console_unlock(flags);
+    return ready;
+}
+
+static void tell_waiting(struct console_port *port)
+{
+    if (!READ_ONCE(port->waiting)) {
+        return;
+    }
+    u64 flags = console_lock();
+    bool ready = may_print(port, console_room());
+    console_unlock(flags);
+    if (!ready) {
+        __atomic_store_n(&waiters, true, __ATOMIC_SEQ_CST);
+    } else if (__atomic_exchange_n(&port->waiting, false, __ATOMIC_SEQ_CST) && port->writable != NULL) {
+        port->writable(port);
+    }
+}
+
+void console_service(struct console_device *device)
+{
+    u64 flags = console_lock();
+
+    device->send(device);
+    u32 room = console_room();
+    struct console_port *own = own_may(room) ? own_waits : NULL;
+    own_waits = own != NULL ? NULL : own_waits;
+    WRITE_ONCE(full, room < CONSOLE_ROOM_STOP);
+    console_unlock(flags);
+    if (own != NULL) {
+        own->writable(own);
+    }
+    if (__atomic_exchange_n(&waiters, false, __ATOMIC_SEQ_CST)) {
+        console_each_port(tell_waiting);
+    }
+}
