@@ -75,7 +75,8 @@ const char *console_focus_index(u32 index);
 void console_send(u8 byte);
 
 /* One byte of VM output; never waits. What no device has room for is not shown, and an event line, one a second, tells how much;
- * while others flood, half of the line is shared equally among the ports. Any context but NMI, and without a lock that logging takes. */
+ * while others flood, half of the line is shared equally among the ports. Any context but NMI, and without a lock that logging
+ * takes. */
 void console_put(struct console_port *port, u8 byte);
 
 /* May it print, a guest 16 bytes, Mote's own port a kilobyte? When not, writable() is called as soon as it may. A VM that goes on

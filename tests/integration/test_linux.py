@@ -82,8 +82,7 @@ def silence(m):
 @pytest.mark.backends("svm", "bochs-vmx", *(["bochs-svm"] if os.environ.get("MOTE_FULL") else []))
 def test_linux_watchdog_and_button(machine, linux, backend):
     """watchdog= with Debian's driver: it finds the table, and kicks until somebody opens the device, who then has to; silence is a
-    crash, on-crash=restart a fresh Linux (svm; in Bochs a boot takes a minute). Then the monitor's stop is the power button, and the
-    VM stays down."""
+    crash, on-crash=restart a fresh Linux. Then the monitor's stop is the power button, and the VM stays down."""
     m = machine(backend=backend, cmdline="console=com1 on-idle=poweroff",
                 modules=linux("vm=linux mem=256M watchdog=600s on-crash=restart on-exit=restart", "console=ttyS0 quiet"))
     m.wait_for(PROMPT, timeout=240)
@@ -92,7 +91,7 @@ def test_linux_watchdog_and_button(machine, linux, backend):
     m.send("sleep 17; echo a''wake $(cat /sys/class/watchdog/watchdog0/timeleft)\n")
     left = int(m.wait_for(r"^awake (\d+)\n", timeout=120).group(1))
     assert left <= 15 and not m.events("linux", "crash")
-    start = silence(m) if backend == "svm" else 0
+    start = silence(m)
     m.send("cd /lib/modules; insmod button.ko; insmod evdev.ko; exec 3</dev/input/event0; echo op''en\n")
     m.wait_for(r"^open\n", start=start)
     m.send("(hexdump -n 24 <&3; poweroff -f) &\n")
@@ -100,5 +99,5 @@ def test_linux_watchdog_and_button(machine, linux, backend):
     m.wait_for(r"^MOTE: vm=linux ev=exit reason=poweroff code=0 .*\n", start=start)
     m.send(f"{ESCAPE}q")
     assert m.finish(timeout=120) == 0
-    assert len(m.events("linux", "start")) == (2 if backend == "svm" else 1)
+    assert len(m.events("linux", "start")) == 2
     assert {e["leaked-frames"] for e in m.events("linux", "freed")} == {"0"}
