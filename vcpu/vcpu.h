@@ -42,6 +42,8 @@ struct vcpu_mem_ops {
     /* [gpa, gpa+len) as host memory for as long as the VM exists, or NULL: not writable RAM, or not contiguous. The guest
      * changes it at any time. */
     void *(*ram_window)(void *ctx, gpa_t gpa, size_t len);
+    /* The same for an access that the guest may make there now, as ram_read() and ram_write() ask, too. For this exit only. */
+    void *(*ram_lend)(void *ctx, gpa_t gpa, size_t len, bool write);
     /* size 1,2,4,8; unclaimed reads give all ones */
     void (*mmio)(void *ctx, gpa_t gpa, u8 size, bool write, u64 *value);
     void (*pio)(void *ctx, u16 port, u8 size, bool write, u32 *value);

@@ -27,10 +27,16 @@ static bool replace_8(u64 *at, u64 old, u64 new)
     return __atomic_compare_exchange_n(at, &old, new, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
 }
 
-static int ram_replace(void *ctx, gpa_t gpa, u64 old, u64 new, u8 size)
+static void *ram_lend(void *ctx, gpa_t gpa, size_t len, bool write)
 {
     struct vm *vm = ctx;
-    void *at = gmem_permits(&vm->mem, gpa, size, PT_WRITE) ? gmem_window(&vm->mem, gpa, size) : NULL;
+
+    return gmem_permits(&vm->mem, gpa, len, write ? PT_WRITE : PT_READ) ? gmem_window(&vm->mem, gpa, len) : NULL;
+}
+
+static int ram_replace(void *ctx, gpa_t gpa, u64 old, u64 new, u8 size)
+{
+    void *at = ram_lend(ctx, gpa, size, true);
 
     if (at == NULL) {
         return -E_FAULT;
@@ -73,6 +79,7 @@ const struct vcpu_mem_ops vm_mem_ops = {
     .ram_write = ram_write,
     .ram_replace = ram_replace,
     .ram_window = ram_window,
+    .ram_lend = ram_lend,
     .mmio = mmio,
     .pio = pio,
 };

@@ -25,6 +25,12 @@ static void *ram_window(void *ctx, gpa_t gpa, size_t len)
     return range_contains(0, GUEST_RAM_BYTES, gpa.v, len) ? guest.ram + gpa.v : NULL;
 }
 
+static void *ram_lend(void *ctx, gpa_t gpa, size_t len, bool write)
+{
+    guest.lent[write]++;
+    return guest.keeps[write] ? NULL : ram_window(ctx, gpa, len);
+}
+
 /* What the emulator remembers. */
 static u64 remembered[256];
 
@@ -88,7 +94,7 @@ static int ram_replace(void *ctx, gpa_t gpa, u64 old, u64 new, u8 size)
 }
 
 static const struct vcpu_mem_ops mem_ops = {.ram_read = ram_read, .ram_write = ram_write, .ram_replace = ram_replace,
-                                            .ram_window = ram_window, .mmio = mmio, .pio = pio};
+                                            .ram_window = ram_window, .ram_lend = ram_lend, .mmio = mmio, .pio = pio};
 
 const struct vcpu_caps *vcpu_backend_caps(void)
 {

@@ -22,6 +22,8 @@ struct guest {
     struct guest_access mmio[GUEST_LOG], pio[GUEST_LOG];
     unsigned mmio_count, pio_count;
     unsigned ram_reads;            /* by the emulator, page tables included */
+    unsigned lent[2];              /* calls of ram_lend(): to read, to write */
+    bool keeps[2];                 /* which it refuses */
     u32 pio_next;                  /* what the next IN gives; counts up */
     bool raised;
     u8 vector;

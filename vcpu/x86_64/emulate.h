@@ -8,11 +8,20 @@
 /* Guest memory that has passed segmentation and paging: reading or writing it cannot fault any more. At most 16 bytes,
  * hence at most two pages. */
 struct emu_span {
+    u8 *page; /* in host memory, the one page in which all of it lies; NULL: reached by its address */
     u8 pieces;
     struct {
         gpa_t gpa;
         u8 len;
     } piece[2];
+};
+
+/* One side of a string instruction. */
+struct emu_stream {
+    bool used;
+    u8 seg, reg;          /* where the next element is: segment, index register */
+    u32 access;           /* X86_ACCESS_WRITE or 0 */
+    struct emu_span span; /* that element */
 };
 
 /* Where an operand is. The order matters to nobody. */
@@ -79,6 +88,10 @@ extern const struct emu_op emu_movbe[2];
 MUST_CHECK int emu_open(struct x86_emu *e, u8 seg, u64 offset, u8 size, u32 access, struct emu_span *span);
 /* The same at a linear address in a descriptor table, which the CPU accesses as the supervisor: SDM Vol. 3 5.6.1. */
 MUST_CHECK int emu_open_table(struct x86_emu *e, u64 linear, u8 size, u32 access, struct emu_span *span);
+/* The same for the next element, size bytes (1, 2, 4, 8), of a string instruction. *count, elements that are wanted, becomes how
+ * many of them the span serves when it is moved on by size, down with DF: at least 1. They lie in one page and all pass
+ * segmentation. */
+MUST_CHECK int emu_open_stream(struct x86_emu *e, struct emu_stream *s, u8 size, u64 *count);
 /* RAM through config.mem->ram_*, what is no RAM through mmio in pieces of 8, 4, 2, 1 bytes. buf: at least the span. */
 void emu_span_read(struct x86_emu *e, const struct emu_span *span, void *buf);
 void emu_span_write(struct x86_emu *e, const struct emu_span *span, const void *buf);

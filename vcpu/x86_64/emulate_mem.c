@@ -55,20 +55,16 @@ static bool seg_limit_ok(const struct x86_seg *s, u64 offset, u8 size)
 }
 
 /* SDM Vol. 3 5.3 "Limit checking", 5.5, and 3.3.7.1 "Canonical addressing". */
-static int segment(struct x86_emu *e, u8 seg, u64 offset, u8 size, u64 *linear, u32 access)
+static bool segment(const struct x86_emu *e, u8 seg, u64 offset, u8 size, u32 access, u64 *linear)
 {
     const struct x86_seg *s = &e->a->seg[seg];
 
     if (e->in.code_bits == 64) {
         *linear = offset + (seg >= X86_FS ? s->base : 0);
-        bool ok = emu_canonical(e, *linear) && emu_canonical(e, *linear + size - 1);
-        return ok ? 0 : seg_fault(e, seg);
-    }
-    if (!seg_rights_ok(e, s, access) || !seg_limit_ok(s, offset, size)) {
-        return seg_fault(e, seg);
+        return emu_canonical(e, *linear) && emu_canonical(e, *linear + size - 1);
     }
     *linear = (s->base + offset) & GENMASK(31, 0);
-    return 0;
+    return seg_rights_ok(e, s, access) && seg_limit_ok(s, offset, size);
 }
 
 /* Paging for size bytes, which may wrap around the top of the space that mask spans. */
@@ -98,10 +94,9 @@ static int open_pages(struct x86_emu *e, u64 linear, u64 mask, u8 size, u32 acce
 int emu_open(struct x86_emu *e, u8 seg, u64 offset, u8 size, u32 access, struct emu_span *span)
 {
     u64 linear;
-    int rc = segment(e, seg, offset, size, &linear, access);
 
-    if (rc != 0) {
-        return rc;
+    if (!segment(e, seg, offset, size, access, &linear)) {
+        return seg_fault(e, seg);
     }
     access |= e->a->cpl == 3 ? X86_ACCESS_USER : 0;
     return open_pages(e, linear, e->in.code_bits == 64 ? ~0ULL : GENMASK(31, 0), size, access, span);
@@ -112,6 +107,60 @@ int emu_open_table(struct x86_emu *e, u64 linear, u8 size, u32 access, struct em
     u64 mask = (e->a->efer & EFER_LMA) != 0 ? ~0ULL : GENMASK(31, 0);
 
     return open_pages(e, linear, mask, size, access, span);
+}
+
+/* May a stream go on from the element at offset to the last one, without a wrap of the index or a fault of the segment? */
+static bool reaches(const struct x86_emu *e, const struct emu_stream *s, u64 offset, u64 last, u8 size)
+{
+    u64 linear;
+    bool wraps = (e->flags & RFLAGS_DF) != 0 ? last > offset : last < offset;
+
+    return !wraps && segment(e, s->seg, last, size, s->access, &linear);
+}
+
+/* How many of count elements, the first of which is at offset and opened, its translation serves: those in its page. Where the
+ * stream ends before, a half, a quarter, ... of them: as many as surely are in front of that end. */
+static u64 served(const struct x86_emu *e, const struct emu_stream *s, u64 offset, u8 size, u64 count)
+{
+    bool down = (e->flags & RFLAGS_DF) != 0;
+    u64 at = s->span.piece[0].gpa.v % PAGE_BYTES;
+    u64 more = s->span.pieces > 1 ? 0 : MIN((down ? at : PAGE_BYTES - size - at) / size, count - 1);
+
+    for (; more > 0; more /= 2) {
+        u64 last = (down ? offset - more * size : offset + more * size) & x86_size_mask(e->in.addrsize);
+        if (reaches(e, s, offset, last, size)) {
+            break;
+        }
+    }
+    return more + 1;
+}
+
+int emu_open_stream(struct x86_emu *e, struct emu_stream *s, u8 size, u64 *count)
+{
+    const struct vcpu_config *config = &e->v->config;
+    u64 offset = e->a->gpr[s->reg] & x86_size_mask(e->in.addrsize);
+    int rc = emu_open(e, s->seg, offset, size, s->access, &s->span);
+
+    if (rc != 0) {
+        return rc;
+    }
+    *count = served(e, s, offset, size, *count);
+    if (s->span.pieces == 1) {
+        gpa_t page = GPA(ALIGN_DOWN(s->span.piece[0].gpa.v, PAGE_BYTES));
+        s->span.page = config->mem->ram_lend(config->ctx, page, PAGE_BYTES, s->access != 0);
+    }
+    return 0;
+}
+
+/* Of 1, 2, 4 or 8 bytes, at once: another CPU may look on. */
+static void copy(void *to, const void *from, u8 len)
+{
+    switch (len) {
+    case 1: __builtin_memcpy(to, from, 1); break;
+    case 2: __builtin_memcpy(to, from, 2); break;
+    case 4: __builtin_memcpy(to, from, 4); break;
+    default: __builtin_memcpy(to, from, 8); break;
+    }
 }
 
 /* The widest access of 8, 4, 2, 1 bytes that fits into len. */
@@ -148,10 +197,9 @@ static void mmio_write(struct x86_emu *e, gpa_t gpa, const u8 *buf, u8 len)
     }
 }
 
-void emu_span_read(struct x86_emu *e, const struct emu_span *span, void *buf)
+static __attribute__((noinline)) void read_pieces(struct x86_emu *e, const struct emu_span *span, u8 *to)
 {
     const struct vcpu_config *config = &e->v->config;
-    u8 *to = buf;
 
     for (u8 i = 0; i < span->pieces; i++) {
         u8 len = span->piece[i].len;
@@ -162,10 +210,9 @@ void emu_span_read(struct x86_emu *e, const struct emu_span *span, void *buf)
     }
 }
 
-void emu_span_write(struct x86_emu *e, const struct emu_span *span, const void *buf)
+static __attribute__((noinline)) void write_pieces(struct x86_emu *e, const struct emu_span *span, const u8 *from)
 {
     const struct vcpu_config *config = &e->v->config;
-    const u8 *from = buf;
 
     for (u8 i = 0; i < span->pieces; i++) {
         u8 len = span->piece[i].len;
@@ -173,6 +220,24 @@ void emu_span_write(struct x86_emu *e, const struct emu_span *span, const void *
             mmio_write(e, span->piece[i].gpa, from, len);
         }
         from += len;
+    }
+}
+
+void emu_span_read(struct x86_emu *e, const struct emu_span *span, void *buf)
+{
+    if (span->page != NULL) {
+        copy(buf, span->page + span->piece[0].gpa.v % PAGE_BYTES, span->piece[0].len);
+    } else {
+        read_pieces(e, span, buf);
+    }
+}
+
+void emu_span_write(struct x86_emu *e, const struct emu_span *span, const void *buf)
+{
+    if (span->page != NULL) {
+        copy(span->page + span->piece[0].gpa.v % PAGE_BYTES, buf, span->piece[0].len);
+    } else {
+        write_pieces(e, span, buf);
     }
 }
 
