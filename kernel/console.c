@@ -107,8 +107,10 @@ void console_put(struct console_port *port, u8 byte)
 
     port->ring[port->ring_head % CONSOLE_RING_SIZE] = byte;
     port->ring_head++;
-    if (console_admit(port, byte)) {
+    if (console_admit(port)) {
+        u64 before = console_said();
         put(port, byte);
+        console_charge(port, console_said() - before);
         lost = take_lost(port, false);
     } else {
         port->lost++;

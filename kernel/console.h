@@ -45,6 +45,7 @@ struct console_port {
     u64 lost;                    /* console.c's: bytes since the last report, */
     u64 told_ns;                 /* which was then */
     u64 used;                    /* console_room.c's: what will have left the line when its share allows what it printed */
+    u32 granted;                 /* and how many bytes it may print whatever its share is: it was told so */
     bool bare;                   /* no prefix: Mote's own, which is never opened, only given the focus */
     struct console_line line;    /* console.c's: the unfinished line */
     u8 ring[CONSOLE_RING_SIZE];  /* console.c's: the last output */

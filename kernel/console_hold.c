@@ -128,6 +128,11 @@ void console_interject_end(void)
     }
 }
 
+u64 console_said(void)
+{
+    return console_emitted() + held.len;
+}
+
 static void say_to(void *ctx, const char *text, size_t len)
 {
     (void)ctx;

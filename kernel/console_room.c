@@ -1,12 +1,11 @@
 /* Who may print while the devices lag behind. Guests that look at their UART stop at CONSOLE_ROOM_STOP, others are cut off at
- * CONSOLE_ROOM_LAST; but a share of what leaves the line is everybody's, so no flood silences another port. */
+ * CONSOLE_ROOM_LAST; but a share of what leaves the line is everybody's, so no flood silences another port. A port pays for all
+ * that its bytes put on the line: the name before a line, the focus' unfinished line shown again, the way of a cursor. */
 #include "kernel/console.h"
 #include "kernel/console_wire.h"
-#include "kernel/lib/string.h"
 
 #define OWN_TURN 512U /* bytes that leave the line between two things that Mote's own port prints while it is crowded */
 #define BURST 16U     /* bytes that a guest sends once it was told that it may: a UART's FIFO */
-#define FRAME_BYTES 5U /* of a line: [, ] and a blank around the name, and its end */
 #define SAVED (CONSOLE_ROOM_LAST - CONSOLE_ROOM_LITTLE) /* a share that is not used grows to this much of the line */
 
 static bool full;                      /* guests should stop printing; written with the lock held */
@@ -19,44 +18,62 @@ void console_count_port(struct console_port *port, bool open)
 {
     ports = open ? ports + 1 : ports - 1;
     port->used = 0;
+    port->granted = 0;
 }
 
-/* What the line moves on while a port may print a byte: half of it is the ports', in equal shares. */
+/* What the line moves on while a port may cost it a byte: half of it is the ports', in equal shares. */
 static u64 price(void)
 {
     return 2ULL * ports;
 }
 
-/* Has the port a share left, or does it owe less than debt bytes? The line is crowded. */
-static bool has_share(struct console_port *port, u64 debt)
+/* Has the port a share left? The line is crowded. */
+static bool has_share(struct console_port *port)
 {
     u64 left = console_left();
 
     port->used = MAX(port->used, left - MIN(left, SAVED));
-    return port->used <= left + debt * price();
+    return port->used <= left;
 }
 
-/* Who was told that it may print a burst may owe it. */
-static bool take_share(struct console_port *port, u8 byte)
+/* Who was told that it may print a burst may owe it. The lock is held. */
+static bool take_granted(struct console_port *port)
 {
-    if (!has_share(port, BURST * (sizeof(port->name) + FRAME_BYTES))) {
-        return false;
-    }
-    port->used += (byte == '\n' ? strnlen(port->name, sizeof(port->name)) + FRAME_BYTES : 1) * price();
-    return true;
+    u32 granted = READ_ONCE(port->granted);
+
+    WRITE_ONCE(port->granted, granted - MIN(granted, 1U));
+    return granted != 0;
 }
 
-bool console_admit(struct console_port *port, u8 byte)
+bool console_admit(struct console_port *port)
 {
     u32 room = console_room();
+    bool granted = take_granted(port);
 
     WRITE_ONCE(full, room < CONSOLE_ROOM_STOP);
-    return room >= CONSOLE_ROOM_LAST || port->bare || (room >= CONSOLE_ROOM_LITTLE && take_share(port, byte));
+    return room >= CONSOLE_ROOM_LAST || port->bare || (room >= CONSOLE_ROOM_LITTLE && (granted || has_share(port)));
+}
+
+void console_charge(struct console_port *port, u64 bytes)
+{
+    if (bytes != 0 && console_room() < CONSOLE_ROOM_LAST) {
+        (void)has_share(port);
+        port->used += bytes * price();
+    }
+}
+
+/* Tell it, or do not, that it may print. */
+static bool grant(struct console_port *port, bool ready)
+{
+    if (ready) {
+        WRITE_ONCE(port->granted, BURST);
+    }
+    return ready;
 }
 
 static bool may_print(struct console_port *port, u32 room)
 {
-    return room >= CONSOLE_ROOM_STOP || (room >= CONSOLE_ROOM_SHARE && has_share(port, 0));
+    return room >= CONSOLE_ROOM_STOP || (room >= CONSOLE_ROOM_SHARE && has_share(port));
 }
 
 /* Mote's own does with less room than guests that do as they like leave, but not one thing after the other: guests that heed
@@ -83,12 +100,12 @@ bool console_ready(struct console_port *port)
         return own_ready(port);
     }
     if (!READ_ONCE(full)) {
-        return true;
+        return grant(port, true);
     }
     __atomic_store_n(&port->waiting, true, __ATOMIC_SEQ_CST);
     __atomic_store_n(&waiters, true, __ATOMIC_SEQ_CST); /* before the second look: console_service() does the reverse */
     u64 flags = console_lock();
-    bool ready = may_print(port, console_room());
+    bool ready = grant(port, may_print(port, console_room()));
     console_unlock(flags);
     return ready;
 }
@@ -99,7 +116,7 @@ static void tell_waiting(struct console_port *port)
         return;
     }
     u64 flags = console_lock();
-    bool ready = may_print(port, console_room());
+    bool ready = grant(port, may_print(port, console_room()));
     console_unlock(flags);
     if (!ready) {
         __atomic_store_n(&waiters, true, __ATOMIC_SEQ_CST);

@@ -61,6 +61,11 @@ u32 console_room(void)
     return room;
 }
 
+u64 console_emitted(void)
+{
+    return emitted;
+}
+
 u64 console_left(void)
 {
     return emitted + console_room();

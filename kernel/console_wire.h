@@ -16,15 +16,17 @@ void console_drain_devices(void);
 /* The least that a device takes without waiting; how many bytes have left that one, but for a constant. */
 u32 console_room(void);
 u64 console_left(void);
+u64 console_emitted(void); /* how many bytes they were given */
 #define CONSOLE_ROOM_STOP 10240U  /* with less, guests should stop */
 #define CONSOLE_ROOM_LAST 8192U   /* with less, they are cut off, but for their shares */
 #define CONSOLE_ROOM_SHARE 7168U  /* with less, nobody is told that a share is left */
 #define CONSOLE_ROOM_LITTLE 6144U /* with less, no share helps; what is left is for Mote's own */
 #define CONSOLE_ROOM_OWN 5120U    /* with less, the monitor waits; the line and all that waits for its end still fit */
 
-/* The port prints a byte: is there room? What it takes of its share is kept. The lock is held. */
+/* The port prints a byte: is there room? It has put so many bytes on the line: they are taken from its share. The lock is held. */
 struct console_port;
-bool console_admit(struct console_port *port, u8 byte);
+bool console_admit(struct console_port *port);
+void console_charge(struct console_port *port, u64 bytes);
 /* A port opens or closes, with an unused share. The lock is held. */
 void console_count_port(struct console_port *port, bool open);
 /* Calls fn for each open port; none closes meanwhile. Without the lock. */
@@ -56,6 +58,7 @@ void console_set_line(struct console_port *port);
 void console_interject_begin(void);
 void console_say(const char *text, size_t len);
 void console_interject_end(void);
+u64 console_said(void); /* console_emitted(), and what waits for the end of the focus' line */
 
 /* Before the first port prints; again is harmless. */
 void console_hold_init(void);

@@ -505,7 +505,7 @@ static void no_room(void **state)
 }
 
 /* Beside ports that never look, `who` prints whenever it may, the line over and over: the bytes of it among 1000 that left the wire. */
-static u32 part_of(struct console_port *who, const char *line, u32 rude_ports)
+static u32 part_of(struct console_port *who, const char *line, u32 rude_ports, const char *rude_line)
 {
     static struct console_port rude[VM_PORTS];
     size_t len = strlen(line), at = 0, left = 0, shown = 0;
@@ -517,7 +517,7 @@ static u32 part_of(struct console_port *who, const char *line, u32 rude_ports)
     slow = true;
     for (room = CONSOLE_ROOM_STOP + 1000; left < 500000; left += 16) {
         for (u32 i = 0; i < rude_ports; i++) {
-            put(&rude[i], i % 2 == 0 ? "0123456789\n" : "0123456789abcdefghijklmnopqrstuvwxyz");
+            put(&rude[i], i % 2 == 0 ? rude_line : "0123456789abcdefghijklmnopqrstuvwxyz");
         }
         for (u32 i = 0; i < 16 && (i != 0 || console_ready(who)); i++) {
             console_put(who, (u8)line[at++ % len]);
@@ -542,11 +542,26 @@ static u32 part_of(struct console_port *who, const char *line, u32 rude_ports)
 /* Floods that never end: who looks before it prints loses nothing, and has its share. */
 static void a_flood_leaves_shares(void **state)
 {
+    static const char line[] = "a line of some length, as people write them, and then its end\n";
+
     (void)state;
-    assert_true(part_of(&b, "a line of some length, as people write them, and then its end\n", 1) >= 100);
-    assert_true(part_of(&a, "a line of some length, as people write them, and then its end\n", 1) >= 100);
-    assert_true(part_of(&a, "\n", 1) >= 20);
-    assert_true(part_of(&b, "a line of some length, as people write them, and then its end\n", VM_PORTS) >= 10);
+    assert_true(part_of(&b, line, 1, "0123456789\n") >= 100);
+    assert_true(part_of(&a, line, 1, "0123456789\n") >= 100);
+    assert_true(part_of(&a, "\n", 1, "0123456789\n") >= 20);
+    assert_true(part_of(&b, line, VM_PORTS, "0123456789\n") >= 10);
+}
+
+/* A few bytes of a flood make many on the line: it pays for them. */
+static void a_flood_pays_for_what_it_costs(void **state)
+{
+    static const char line[] = "a line of some length, as people write them, and then its end\n";
+
+    (void)state;
+    for (u32 i = 0; i < 900; i++) {
+        put(&a, "y");
+    }
+    now_ns += NS_PER_SEC; /* the focus' line rests: each of another ends it, and it is shown again */
+    assert_true(part_of(&b, line, 1, "\n") >= 5);
 }
 
 static void count_own(struct console_port *port)
@@ -674,6 +689,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(log_gets_through_when_the_lock_is_held, start, end),
         cmocka_unit_test_setup_teardown(no_room, start_two, end),
         cmocka_unit_test_setup_teardown(a_flood_leaves_shares, start_two, end),
+        cmocka_unit_test_setup_teardown(a_flood_pays_for_what_it_costs, start_two, end),
         cmocka_unit_test_setup_teardown(own_room, start_two, end),
         cmocka_unit_test_setup_teardown(hundred_megabytes, start_two, end),
         cmocka_unit_test_setup_teardown(last_output_begins_with_a_whole_line, start_two, end),
