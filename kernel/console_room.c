@@ -6,6 +6,7 @@
 
 #define OWN_TURN 512U /* bytes that leave the line between two things that Mote's own port prints while it is crowded */
 #define BURST 16U     /* bytes that a guest sends once it was told that it may: a UART's FIFO */
+#define ROOM_GRANTED 2560U /* with less, they are lost all the same; a line and that of the focus, shown again, still fit */
 #define SAVED (CONSOLE_ROOM_LAST - CONSOLE_ROOM_LITTLE) /* a share that is not used grows to this much of the line */
 
 static bool full;                      /* guests should stop printing; written with the lock held */
@@ -51,7 +52,8 @@ bool console_admit(struct console_port *port)
     bool granted = take_granted(port);
 
     WRITE_ONCE(full, room < CONSOLE_ROOM_STOP);
-    return room >= CONSOLE_ROOM_LAST || port->bare || (room >= CONSOLE_ROOM_LITTLE && (granted || has_share(port)));
+    return room >= CONSOLE_ROOM_LAST || port->bare || (granted && room >= ROOM_GRANTED) ||
+           (room >= CONSOLE_ROOM_LITTLE && has_share(port));
 }
 
 void console_charge(struct console_port *port, u64 bytes)

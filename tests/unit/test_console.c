@@ -480,6 +480,7 @@ static void no_room(void **state)
     b.used = GENMASK(62, 0);
     put(&b, "lost\n");
     room = CONSOLE_ROOM_LITTLE - 1;
+    a.granted = 0; /* of its last look all is printed */
     put(&a, "lost\n");
     put(&a, "lost\n");
     say("MOTE: x=1\n");
@@ -562,6 +563,31 @@ static void a_flood_pays_for_what_it_costs(void **state)
     }
     now_ns += NS_PER_SEC; /* the focus' line rests: each of another ends it, and it is shown again */
     assert_true(part_of(&b, line, 1, "\n") >= 5);
+}
+
+/* Mote's log takes the room between a guest's look and its bytes: those of a UART's FIFO are shown all the same. */
+static void a_look_is_a_promise(void **state)
+{
+    (void)state;
+    for (u32 round = 0; round < 2; round++) {
+        room = round == 0 ? ~0U : CONSOLE_ROOM_STOP - 1;
+        console_service(&device);
+        assert_true(console_ready(&b));
+        room = CONSOLE_ROOM_LITTLE / 2;
+        put(&b, "fifteen bytes.\n");
+        assert_int_equal(b.lost, 0);
+    }
+    put(&b, "1234"); /* one of them was looked for */
+    assert_int_equal(b.lost, 3);
+    b.lost = 0;
+    room = CONSOLE_ROOM_STOP;
+    assert_true(console_ready(&b));
+    room = 0;
+    put(&b, "x");
+    assert_int_equal(b.lost, 1);
+    b.lost = 0;
+    room = ~0U;
+    expect("[b] fifteen bytes.\r\n[b] fifteen bytes.\r\n");
 }
 
 static void count_own(struct console_port *port)
@@ -690,6 +716,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(no_room, start_two, end),
         cmocka_unit_test_setup_teardown(a_flood_leaves_shares, start_two, end),
         cmocka_unit_test_setup_teardown(a_flood_pays_for_what_it_costs, start_two, end),
+        cmocka_unit_test_setup_teardown(a_look_is_a_promise, start_two, end),
         cmocka_unit_test_setup_teardown(own_room, start_two, end),
         cmocka_unit_test_setup_teardown(hundred_megabytes, start_two, end),
         cmocka_unit_test_setup_teardown(last_output_begins_with_a_whole_line, start_two, end),
