@@ -80,9 +80,20 @@ void console_send(u8 byte);
  * takes. */
 void console_put(struct console_port *port, u8 byte);
 
-/* May it print, a guest 16 bytes, Mote's own port a kilobyte? When not, writable() is called as soon as it may. A VM that goes on
- * loses output in the end; Mote's own makes its CPU wait for the line. Any context but NMI. */
+/* May the VM print 16 bytes? When not, writable() is called as soon as it may. One that goes on loses output in the end. Any
+ * context but NMI. */
 bool console_ready(struct console_port *port);
+
+/* Somebody of Mote's own who prints much, and so in turns: who does not makes its CPU wait for the line. */
+struct console_turn {
+    void (*granted)(struct console_turn *turn); /* it may: the next time it asks, at any rate; IRQ context */
+    struct console_turn *next;                  /* console_room.c's: behind whom it waits, */
+    bool given;                                 /* or that it has been granted */
+};
+
+/* May it print a kilobyte or a report? When not, granted() is called as soon as it is its turn. Beside guests that print, Mote's own
+ * has half of the line. Any context but NMI. */
+bool console_turn(struct console_turn *turn);
 
 /* One byte from a real device, IRQ context: escape commands are taken, the rest goes to the focus. */
 void console_input(u8 byte);

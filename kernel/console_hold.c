@@ -142,10 +142,12 @@ static void say_to(void *ctx, const char *text, size_t len)
 void console_log_lines(const char *text, size_t len)
 {
     u64 flags = console_lock();
+    u64 before = console_said();
 
     console_interject_begin();
     console_split_lines(text, len, say_to, NULL);
     console_interject_end();
+    console_charge(NULL, console_said() - before);
     console_unlock(flags);
 }
 

@@ -4,7 +4,8 @@
 #include "kernel/console.h"
 #include "kernel/console_wire.h"
 
-#define OWN_TURN 512U /* bytes that leave the line between two things that Mote's own port prints while it is crowded */
+#define OWN_TURN 512U /* bytes that leave a crowded line between two turns of Mote's own, but for twice what it printed */
+#define OWN_DEBT 8192U /* and at most so many */
 #define BURST 16U     /* bytes that a guest sends once it was told that it may: a UART's FIFO */
 #define ROOM_GRANTED 2560U /* with less, they are lost all the same; a line and that of the focus, shown again, still fit */
 #define SAVED (CONSOLE_ROOM_LAST - CONSOLE_ROOM_LITTLE) /* a share that is not used grows to this much of the line */
@@ -12,8 +13,8 @@
 static bool full;                      /* guests should stop printing; written with the lock held */
 static bool waiters;                   /* a port waits for the end of that */
 static u32 ports;                      /* that are open; under the lock, as are */
-static struct console_port *own_waits; /* Mote's own one, which waits for its turn, */
-static u64 own_turn;                   /* and what had left the line at its last one */
+static struct console_turn *turns;     /* of Mote's own that wait, in the order of their coming, */
+static u64 next_turn;                  /* and what will have left the line before the first of them */
 
 void console_count_port(struct console_port *port, bool open)
 {
@@ -58,7 +59,9 @@ bool console_admit(struct console_port *port)
 
 void console_charge(struct console_port *port, u64 bytes)
 {
-    if (bytes != 0 && console_room() < CONSOLE_ROOM_LAST) {
+    if (port == NULL || port->bare) {
+        next_turn += 2 * bytes;
+    } else if (bytes != 0 && console_room() < CONSOLE_ROOM_LAST) {
         (void)has_share(port);
         port->used += bytes * price();
     }
@@ -78,29 +81,61 @@ static bool may_print(struct console_port *port, u32 room)
     return room >= CONSOLE_ROOM_STOP || (room >= CONSOLE_ROOM_SHARE && has_share(port));
 }
 
-/* Mote's own does with less room than guests that do as they like leave, but not one thing after the other: guests that heed
- * console_ready() get on, too. */
+/* Mote's own does with less room than guests that do as they like leave, but only half of what leaves the line is its. */
 static bool own_may(u32 room)
 {
-    return room >= CONSOLE_ROOM_STOP || (room >= CONSOLE_ROOM_OWN && console_left() - own_turn >= OWN_TURN);
+    u64 left = console_left();
+
+    next_turn = MIN(next_turn, left + OWN_DEBT);
+    return room >= CONSOLE_ROOM_STOP || (room >= CONSOLE_ROOM_OWN && left >= next_turn);
 }
 
-static bool own_ready(struct console_port *port)
+static void wait_turn(struct console_turn *turn)
+{
+    struct console_turn **link = &turns;
+
+    while (*link != NULL && *link != turn) {
+        link = &(*link)->next;
+    }
+    if (*link == NULL) {
+        turn->next = NULL;
+        *link = turn;
+    }
+}
+
+/* Nobody passes those who wait. */
+bool console_turn(struct console_turn *turn)
 {
     u64 flags = console_lock();
-    bool ready = own_may(console_room());
+    bool may = turn->given || (turns == NULL && own_may(console_room()));
 
-    own_waits = ready ? NULL : port;
-    own_turn = ready ? console_left() : own_turn;
+    if (!may) {
+        wait_turn(turn);
+    } else if (!turn->given) {
+        next_turn = console_left() + OWN_TURN;
+    }
+    turn->given = false;
     console_unlock(flags);
-    return ready;
+    return may;
+}
+
+/* The turn that is given now, or NULL. */
+static struct console_turn *give_turn(void)
+{
+    u64 flags = console_lock();
+    struct console_turn *turn = own_may(console_room()) ? turns : NULL;
+
+    if (turn != NULL) {
+        turns = turn->next;
+        turn->given = true;
+        next_turn = console_left() + OWN_TURN;
+    }
+    console_unlock(flags);
+    return turn;
 }
 
 bool console_ready(struct console_port *port)
 {
-    if (port->bare) {
-        return own_ready(port);
-    }
     if (!READ_ONCE(full)) {
         return grant(port, true);
     }
@@ -132,13 +167,10 @@ void console_service(struct console_device *device)
     u64 flags = console_lock();
 
     device->send(device);
-    u32 room = console_room();
-    struct console_port *own = own_may(room) ? own_waits : NULL;
-    own_waits = own != NULL ? NULL : own_waits;
-    WRITE_ONCE(full, room < CONSOLE_ROOM_STOP);
+    WRITE_ONCE(full, console_room() < CONSOLE_ROOM_STOP);
     console_unlock(flags);
-    if (own != NULL) {
-        own->writable(own);
+    for (struct console_turn *turn = give_turn(); turn != NULL; turn = give_turn()) {
+        turn->granted(turn);
     }
     if (__atomic_exchange_n(&waiters, false, __ATOMIC_SEQ_CST)) {
         console_each_port(tell_waiting);

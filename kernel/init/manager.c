@@ -33,6 +33,8 @@ static struct {
     const struct mote_config *config;
     struct slot slots[VM_MAX];
     struct task task;
+    struct console_turn turn; /* to report an end; */
+    u32 buried;               /* whose was the last */
     u32 verdict; /* of the VMs that ended so far: the first that did not pass */
     bool quit;   /* the user asked to leave */
     bool began;  /* a VM has been started */
@@ -212,15 +214,20 @@ static void tell_buried(struct slot *slot)
     }
 }
 
-/* Returns whether a VM is left alive. */
+/* In turn, as the line has room for the reports. Returns whether a VM is left. */
 static bool bury_ended(void)
 {
+    u32 count = manager.config->vm_count, first = manager.buried + 1;
     bool alive = false;
 
-    for (u32 i = 0; i < manager.config->vm_count; i++) {
-        struct slot *slot = &manager.slots[i];
+    for (u32 id = first; id < first + count; id++) {
+        struct slot *slot = &manager.slots[id % count];
 
         if (__atomic_load_n(&slot->ended, __ATOMIC_ACQUIRE)) {
+            if (!console_turn(&manager.turn)) {
+                return true;
+            }
+            manager.buried = id % count;
             bury(slot);
             tell_buried(slot);
         }
@@ -260,6 +267,12 @@ static enum task_verdict run(struct task *task, u64 slice_end_ns)
         end_machine();
     }
     return TASK_BLOCK;
+}
+
+static void granted(struct console_turn *turn)
+{
+    (void)turn;
+    sched_wake(&manager.task);
 }
 
 static void quit(void)
@@ -318,6 +331,7 @@ void manager_start(const struct boot_info *info, const struct mote_config *confi
     manager.task.name = "manager";
     manager.task.run = run;
     manager.task.service = true;
+    manager.turn.granted = granted;
     cpuset_add(&manager.task.affinity, 0);
     console_set_quit(quit);
     ASSERT(sched_add(&manager.task) == 0);

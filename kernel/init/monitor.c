@@ -22,6 +22,7 @@
 
 static struct {
     struct console_port port;
+    struct console_turn turn;
     struct task task;
     bool prompt_due; /* once all answers are there */
     bool json;       /* the command that runs was given --json */
@@ -302,7 +303,7 @@ static enum task_verdict run(struct task *task, u64 slice_end_ns)
 {
     (void)task;
     (void)slice_end_ns;
-    while (__atomic_load_n(&monitor.pending, __ATOMIC_SEQ_CST) == 0 && console_ready(&monitor.port) && go_on()) {
+    while (__atomic_load_n(&monitor.pending, __ATOMIC_SEQ_CST) == 0 && console_turn(&monitor.turn) && go_on()) {
         if (READ_ONCE(percpu()->resched)) {
             return TASK_AGAIN;
         }
@@ -310,9 +311,9 @@ static enum task_verdict run(struct task *task, u64 slice_end_ns)
     return TASK_BLOCK;
 }
 
-static void room(struct console_port *port)
+static void granted(struct console_turn *turn)
 {
-    (void)port;
+    (void)turn;
     sched_wake(&monitor.task);
 }
 
@@ -347,7 +348,7 @@ void monitor_init(void)
     memcpy(monitor.port.name, "mote", sizeof("mote"));
     monitor.port.bare = true;
     monitor.port.receive = receive;
-    monitor.port.writable = room;
+    monitor.turn.granted = granted;
     monitor.edit.prompt = PROMPT;
     monitor.edit.show = show;
     monitor.edit.candidate = candidate;

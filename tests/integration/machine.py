@@ -194,6 +194,8 @@ class Machine:
                 if self.process.poll() is not None:
                     return
                 time.sleep(0.05)
+            elif self.sift:
+                time.sleep(0.01)  # the emulator fills the line faster than one can read it byte by byte
 
     # --- what it says ---------------------------------------------------------------------------------------------
 

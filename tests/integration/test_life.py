@@ -3,10 +3,11 @@
 import pytest
 
 from machine import counted, whole_lines
-from session import Session, beats, wait_beats
+from session import ESCAPE, Session, beats, wait_beats
 
 CYCLES = 200
 LIVES = {"svm": 1000, "bochs-vmx": 50}
+ROUNDS = {"svm": 4, "bochs-vmx": 1}
 TORMENTS = {"svm": 100, "bochs-vmx": 10}
 BEAT = "type=flat mode=long load=0x100000 mem=5M"
 TINY = "type=flat mode=real load=0x7c00 mem=1M"
@@ -91,6 +92,36 @@ def test_neighbour_of_the_dying_prints_what_it_prints_alone(machine, guest, back
     text = alone.text
     written = [line for line in text[text.index("fresh starts=1"):].split("\n") if line]  # QEMU's terminal doubles line ends
     assert beside == written[:len(beside)]
+
+
+ABOUT = ("regs {}", "mem {} 0x7c00 16", "walk {} 0x7c00", "exits {}", "log {}", "pause {}", "resume {}", "stop {}", "trace {} on",
+         "start {}", "kill {}", "restart {}", "start {}", "vms")
+
+
+@pytest.mark.backends("svm", "bochs-vmx")
+def test_commands_while_a_vm_dies(machine, guest, backend):
+    """VMs that die and start again all the time, and every command about them: each is answered by what it says or by one line why
+    not, and nothing is left behind."""
+    m = machine(backend=backend, cmdline="console=com1 log=warn on-idle=poweroff focus=b", modules=[
+        (guest("beat"), f"kernel vm=b {BEAT}"), (guest("triple"), f"kernel vm=c copies=2 {TINY} on-crash=restart:100000 on-exit=restart")])
+    m.wait_for(r"^\[b\] beat 1\n")
+    s = Session(m).enter()
+    for i in range(ROUNDS[backend]):
+        vm = ("c", "c-2")[i % 2]
+        for command in ABOUT:
+            answer = s.run(command.format(vm), timeout=120)
+            assert (answer or command == "log {}") and all(not line.startswith("error: ") or line in (
+                f"error: {vm} does not live; try start {vm}", "error: not allowed in this state") for line in answer), (command, answer)
+    for vm in ("c", "c-2"):
+        s.run(f"kill {vm}", timeout=120)
+    assert s.run("audit", timeout=120)[-1] == "leaked: 0 frames"
+    assert len(m.events(kind="crash")) > 4 * ROUNDS[backend]
+    numbers = beats(m.text, "b")
+    assert numbers == list(range(len(numbers)))
+    if backend.startswith("bochs"):  # where the line takes its time: ten a second
+        assert len(numbers) > 10 * 0.7 * len(m.output) / 11520
+    m.send(f"{ESCAPE}q")
+    assert m.finish() == 1  # they crashed
 
 
 @pytest.mark.backends("svm", "bochs-vmx")

@@ -590,41 +590,75 @@ static void a_look_is_a_promise(void **state)
     expect("[b] fifteen bytes.\r\n[b] fifteen bytes.\r\n");
 }
 
-static void count_own(struct console_port *port)
+static void count_own(struct console_turn *turn)
 {
-    assert_true(port->bare);
+    (void)turn;
     told++;
 }
 
-/* Mote's own port goes on with less than guests leave, a thing at a time while they wait, and is told when it may. */
+/* So much leaves the line, and guests print as much. */
+static void leave(u32 len)
+{
+    static const char something[4096];
+
+    room += len;
+    console_emit(something, len);
+    wire_len = 0;
+    console_service(&device);
+}
+
+/* Mote's own goes on with less than guests leave, in turns while they wait, and is told when it may; what it prints counts twice. */
 static void own_room(void **state)
 {
-    static struct console_port monitor = {.name = "monitor", .bare = true, .writable = count_own};
-    static const char something[600];
+    static struct console_turn monitor = {.granted = count_own}, manager = {.granted = count_own};
+    u32 left = 0;
 
     (void)state;
     told = 0;
+    slow = true;
     room = CONSOLE_ROOM_STOP;
-    assert_true(console_ready(&monitor));
-    assert_true(console_ready(&monitor));
-    console_emit(something, sizeof(something));
-    room -= sizeof(something);
-    assert_false(console_ready(&monitor)); /* nothing has left the line since */
-    room += 511;
-    console_service(&device);
+    assert_true(console_turn(&monitor));
+    assert_true(console_turn(&monitor));
+    leave(0);
+    console_emit(wire, CONSOLE_ROOM_STOP - CONSOLE_ROOM_OWN);
+    wire_len = 0;
+    assert_false(console_turn(&monitor)); /* nothing has left the line since */
+    assert_false(console_turn(&manager));
+    assert_false(console_turn(&monitor)); /* waits already */
+    leave(511);
     assert_int_equal(told, 0);
-    room++;
-    console_service(&device);
-    console_service(&device);
-    assert_int_equal(told, 1); /* once, though guests still have to wait */
-    assert_true(console_ready(&monitor));
-    assert_false(console_ready(&monitor));
-    room = CONSOLE_ROOM_OWN - 1;
-    console_service(&device);
+    leave(1);
+    leave(0);
+    assert_int_equal(told, 1); /* though guests still have to wait */
+    assert_false(console_turn(&manager)); /* it is not its turn */
+    assert_true(console_turn(&monitor));
+    assert_false(console_turn(&monitor)); /* behind the other again */
+    say("MOTE: a line of thirty-two letters\n");
+    room += 36; /* with its end; it has left */
+    leave(512 + 36 - 1);
     assert_int_equal(told, 1);
-    room = ~0U;
-    console_service(&device);
+    leave(1);
     assert_int_equal(told, 2);
+    assert_true(console_turn(&manager));
+    room = CONSOLE_ROOM_OWN - 1;
+    leave(4096);
+    assert_int_equal(told, 2);
+    room = CONSOLE_ROOM_STOP;
+    assert_false(console_turn(&manager)); /* it does not pass the other */
+    leave(0);
+    assert_int_equal(told, 4);
+    assert_true(console_turn(&monitor));
+    assert_true(console_turn(&manager));
+    room = ~0U; /* nobody takes what is printed: as if all had left */
+    assert_true(console_turn(&monitor));
+    room = CONSOLE_ROOM_OWN;
+    for (assert_false(console_turn(&monitor)); told == 4; left += 64) {
+        leave(64);
+    }
+    assert_in_range(left, 8192, 8192 + 64);
+    assert_true(console_turn(&monitor));
+    slow = false;
+    room = ~0U;
 }
 
 /* Bytes that the log says were lost, since the last call. */
