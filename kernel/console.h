@@ -91,8 +91,8 @@ struct console_turn {
     bool given;                                 /* or that it has been granted */
 };
 
-/* May it print a kilobyte or a report? When not, granted() is called as soon as it is its turn. Beside guests that print, Mote's own
- * has half of the line. Any context but NMI. */
+/* May it print a kilobyte or a report? When not, granted() is called as soon as it is its turn. Beside guests that print, Mote's
+ * own has half of the line. Any context but NMI. */
 bool console_turn(struct console_turn *turn);
 
 /* One byte from a real device, IRQ context: escape commands are taken, the rest goes to the focus. */

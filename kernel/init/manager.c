@@ -33,8 +33,8 @@ static struct {
     const struct mote_config *config;
     struct slot slots[VM_MAX];
     struct task task;
-    struct console_turn turn; /* to report an end; */
-    u32 buried;               /* whose was the last */
+    struct console_turn turn; /* to report an end */
+    u32 buried;  /* the last VM of which one was reported */
     u32 verdict; /* of the VMs that ended so far: the first that did not pass */
     bool quit;   /* the user asked to leave */
     bool began;  /* a VM has been started */
@@ -184,8 +184,7 @@ static void bury(struct slot *slot)
 {
     struct vm *vm = slot->vm;
     const char *name = vm->config->name;
-    u32 id = vm->id;
-    u32 code = vm_verdict(vm);
+    u32 id = vm->id, code = vm_verdict(vm);
     bool crashed = vm_crashed(vm);
 
     vm_report_end(vm);
