@@ -80,6 +80,16 @@ static void put(struct console_port *port, u8 byte)
     }
 }
 
+static void put_and_pay(struct console_port *port, u8 byte)
+{
+    u64 before = console_pays(port) ? console_said() : 0;
+
+    put(port, byte);
+    if (before != 0) {
+        console_charge(port, console_said() - before);
+    }
+}
+
 /* How much to report as lost now; once a second is enough. */
 static u64 take_lost(struct console_port *port, bool closing)
 {
@@ -108,9 +118,7 @@ void console_put(struct console_port *port, u8 byte)
     port->ring[port->ring_head % CONSOLE_RING_SIZE] = byte;
     port->ring_head++;
     if (console_admit(port)) {
-        u64 before = console_said();
-        put(port, byte);
-        console_charge(port, console_said() - before);
+        put_and_pay(port, byte);
         lost = take_lost(port, false);
     } else {
         port->lost++;

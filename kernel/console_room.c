@@ -11,6 +11,7 @@
 #define SAVED (CONSOLE_ROOM_LAST - CONSOLE_ROOM_LITTLE) /* a share that is not used grows to this much of the line */
 
 static bool full;                      /* guests should stop printing; written with the lock held */
+static bool crowded;                   /* at the last byte that was admitted: each pays; under the lock */
 static bool waiters;                   /* a port waits for the end of that */
 static u32 ports;                      /* that are open; under the lock, as are */
 static struct console_turn *turns;     /* of Mote's own that wait, in the order of their coming, */
@@ -53,16 +54,22 @@ bool console_admit(struct console_port *port)
     bool granted = take_granted(port);
 
     WRITE_ONCE(full, room < CONSOLE_ROOM_STOP);
-    return room >= CONSOLE_ROOM_LAST || port->bare || (granted && room >= ROOM_GRANTED) ||
+    crowded = room < CONSOLE_ROOM_LAST;
+    return !crowded || port->bare || (granted && room >= ROOM_GRANTED) ||
            (room >= CONSOLE_ROOM_LITTLE && has_share(port));
+}
+
+bool console_pays(const struct console_port *port)
+{
+    return crowded || port->bare;
 }
 
 void console_charge(struct console_port *port, u64 bytes)
 {
     if (port == NULL || port->bare) {
         next_turn += 2 * bytes;
-    } else if (bytes != 0 && console_room() < CONSOLE_ROOM_LAST) {
-        (void)has_share(port);
+    } else {
+        (void)has_share(port); /* which forgets what was saved long ago */
         port->used += bytes * price();
     }
 }

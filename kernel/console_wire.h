@@ -23,9 +23,11 @@ u64 console_emitted(void); /* how many bytes they were given */
 #define CONSOLE_ROOM_LITTLE 6144U /* with less, no share helps; what is left is for Mote's own */
 #define CONSOLE_ROOM_OWN 5120U    /* with less, the monitor waits; the line and all that waits for its end still fit */
 
-/* The port prints a byte: is there room? It has put so many bytes on the line: they are taken from its share. The lock is held. */
+/* The port prints a byte: is there room? If so, does it pay for what it puts on the line? So many bytes were that: they are taken
+ * from its share, or from Mote's (NULL). The lock is held. */
 struct console_port;
 bool console_admit(struct console_port *port);
+bool console_pays(const struct console_port *port);
 void console_charge(struct console_port *port, u64 bytes);
 /* A port opens or closes, with an unused share. The lock is held. */
 void console_count_port(struct console_port *port, bool open);
