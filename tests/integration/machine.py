@@ -5,11 +5,13 @@ from the serial line and, where the emulator has one, from its exit status; the 
 """
 
 import codecs
+import fcntl
 import io
 import os
 import pathlib
 import pty
 import re
+import select
 import shutil
 import subprocess
 import termios
@@ -25,6 +27,7 @@ ELF = BUILD / "mote.elf"
 SLOWNESS = {"svm": 1, "svm-uefi": 2, "bochs-vmx": 4, "bochs-svm": 4}
 QEMU_STATUS_BASE = 0x10  # isa-debug-exit: status = ((0x10 + code) << 1) | 1
 # Debian's Bochs points at a VGA BIOS of another package, which may be missing; QEMU's does as well.
+PIPE_BYTES = 1 << 20
 VGA_BIOS = next((p for p in ("/usr/share/bochs/VGABIOS-lgpl-latest", "/usr/share/seabios/vgabios-stdvga.bin") if os.path.exists(p)), "")
 BOCHS_CPU = {"bochs-vmx": "corei7_skylake_x", "bochs-svm": "ryzen"}
 
@@ -71,7 +74,7 @@ class Machine:
         self.shown = ""  # the output as text; an end of line is one newline
         self.decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder("utf-8")("replace"), translate=True)
         self.process = None
-        self.master = None
+        self.master = self.slave = None
         self.lock = threading.Condition()
 
     # --- life -----------------------------------------------------------------------------------------------------
@@ -131,9 +134,8 @@ class Machine:
             command += ["-drive", "if=pflash,format=raw,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.fd",
                         "-drive", f"if=pflash,format=raw,file={variables}"]
         command += self.extra
-        slave = self._open_pty()
-        self._spawn(command + ["-serial", "stdio"], slave, slave)
-        os.close(slave)
+        self._open_pty()
+        self._spawn(command + ["-serial", "stdio"], self.slave, self.slave)
 
     def _qemu_media(self, iso):
         drive = f"if=none,id=boot,format=raw,file={iso}"
@@ -142,7 +144,7 @@ class Machine:
                 "usb": ["-drive", drive, "-device", "qemu-xhci", "-device", "usb-storage,drive=boot,bootindex=0"]}[self.media]
 
     def _start_bochs(self, iso):
-        slave = self._open_pty()
+        self._open_pty()
         config = self.workdir / "bochsrc"
         config.write_text("\n".join([
             f"cpu: model={self.cpu or BOCHS_CPU[self.backend]}, count={self.cpus}, ips=50000000, "
@@ -155,7 +157,7 @@ class Machine:
             "boot: cdrom",
             "floppy_bootsig_check: disabled=1",
             "clock: sync=none",
-            f"com1: enabled=1, mode=term, dev={os.ttyname(slave)}",
+            f"com1: enabled=1, mode=term, dev={os.ttyname(self.slave)}",
             "port_e9_hack: enabled=1",
             f"log: {self.workdir / 'bochs.log'}",
             "panic: action=fatal", "error: action=ignore", "info: action=ignore", "debug: action=ignore", "",
@@ -164,38 +166,41 @@ class Machine:
         with open(self.workdir / "bochs.out", "wb") as out:
             self._spawn(["bochs", "-q", "-f", str(config), "-rc", str(self.workdir / "bochs.commands")],
                         subprocess.DEVNULL, out)
-        os.close(slave)
 
     def _open_pty(self):
-        self.master, slave = pty.openpty()
-        tty.setraw(slave, termios.TCSANOW)
-        return slave
+        self.master, self.slave = pty.openpty()
+        tty.setraw(self.slave, termios.TCSANOW)
 
     def _spawn(self, command, stdin, stdout):
         (self.workdir / "command.txt").write_text(" ".join(command) + "\n")
         environment = {k: v for k, v in os.environ.items() if k != "DISPLAY"}
         self.process = subprocess.Popen(command, stdin=stdin, stdout=stdout, stderr=subprocess.STDOUT, env=environment,
                                         cwd=self.workdir)
+        # Bochs drops what a full terminal does not take: nothing that a test does may keep its reader waiting.
+        self.drain = subprocess.Popen(["cat"], stdin=self.master, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        fcntl.fcntl(self.drain.stdout, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
 
     def _read(self):
-        while True:
-            try:
-                data = os.read(self.master, 65536)
-            except OSError:
-                data = b""
+        """Until the emulator has ended, which closes the terminal, and all that it had printed has come."""
+        data = None
+        while data != b"":
+            if not select.select([self.drain.stdout], [], [], 0.2)[0]:
+                if self.slave is not None and self.process.poll() is not None:
+                    os.close(self.slave)
+                    self.slave = None
+                continue
+            data = os.read(self.drain.stdout.fileno(), 65536)
             with self.lock:
-                text = self.decoder.decode(data, final=not data and self.process.poll() is not None)
+                text = self.decoder.decode(data, final=not data)
                 self.shown += self.sift(text) if self.sift else text
                 self.output += b"" if self.sift else data
                 self.lock.notify_all()
-            if not data:
-                if self.process.poll() is not None:
-                    return
-                time.sleep(0.05)
-            elif self.sift:
-                time.sleep(0.01)  # the emulator fills the line faster than one can read it byte by byte
+            if self.sift:
+                time.sleep(0.01)  # a line's bytes come one by one: not each alone is worth a look
+        self.drain.stdout.close()
+        self.drain.wait()
 
     # --- what it says ---------------------------------------------------------------------------------------------
 
