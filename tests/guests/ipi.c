@@ -251,8 +251,8 @@ static void test_init_and_startup(void)
     before = spins[2];
     wait_us(5 * GRACE_US);
     check(spins[2] == before, "init-stops", "moved=%u", spins[2] - before);
-    up = start_cpu(2, other_cpu);
-    wait_us(GRACE_US);
+    ready = 0;
+    up = start_cpu(2, other_cpu) && wait_count(&ready, 1, 1000) == 1; /* its APIC takes interrupts */
     expect(2, 0, 1U << 2);
     check(up && restarts[2] == 2 && wrong == 0, "init-then-sipi", "restarts=%u wrong=%u", restarts[2], wrong);
 }
