@@ -115,8 +115,8 @@ class Torrent:
 @pytest.mark.backends("svm", "bochs-vmx")
 def test_torrent(machine, guest, backend):
     """A guest prints 100 MiB and never looks at its UART, on the CPU of a neighbour that looks: the neighbour loses no line and none is
-    late for ever, the monitor answers. Stopped early, but with MOTE_FULL=1 (up to an hour): then each byte was shown or told to be
-    lost."""
+    late for ever, the monitor answers. Stopped early, but with MOTE_FULL=1 (a quarter of an hour in QEMU, an hour and more in
+    Bochs): then each byte was shown or told to be lost."""
     torrent = Torrent()
     m = machine(backend=backend, cmdline="console=com1 on-idle=poweroff focus=b", cpus=1, sift=torrent, modules=[
         (guest("beat"), f"kernel vm=b {FLAT}"), (guest("torrent"), "kernel vm=torrent type=flat mode=real load=0x7c00 mem=1M")])
