@@ -27,8 +27,8 @@ ELF = BUILD / "mote.elf"
 SLOWNESS = {"svm": 1, "svm-uefi": 2, "bochs-vmx": 4, "bochs-svm": 4}
 QEMU_STATUS_BASE = 0x10  # isa-debug-exit: status = ((0x10 + code) << 1) | 1
 # Debian's Bochs points at a VGA BIOS of another package, which may be missing; QEMU's does as well.
-PIPE_BYTES = 1 << 20
 VGA_BIOS = next((p for p in ("/usr/share/bochs/VGABIOS-lgpl-latest", "/usr/share/seabios/vgabios-stdvga.bin") if os.path.exists(p)), "")
+PIPE_BYTES = 1 << 20
 BOCHS_CPU = {"bochs-vmx": "corei7_skylake_x", "bochs-svm": "ryzen"}
 
 

@@ -220,3 +220,13 @@ void guest_map(u64 va, u64 gpa, u64 flags)
     }
     guest_write64(table + (va >> 12 & 511) * 8, gpa | flags);
 }
+
+u64 random64(void)
+{
+    static u64 x = 0x9E3779B97F4A7C15ULL;
+
+    x ^= x << 13;
+    x ^= x >> 7;
+    x ^= x << 17;
+    return x;
+}

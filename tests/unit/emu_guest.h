@@ -48,3 +48,6 @@ void guest_reset_protected(void);
 void guest_map(u64 va, u64 gpa, u64 flags);
 u64 guest_read64(u64 gpa);
 void guest_write64(u64 gpa, u64 value);
+
+/* The same numbers in each run of a program. */
+u64 random64(void);

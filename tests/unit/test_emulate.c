@@ -50,16 +50,6 @@ __asm__(".text\n"
 static u8 *const code = (u8 *)CODE;
 static u8 *const data = (u8 *)DATA;
 
-static u64 random64(void)
-{
-    static u64 x = 0x9E3779B97F4A7C15ULL;
-
-    x ^= x << 13;
-    x ^= x >> 7;
-    x ^= x << 17;
-    return x;
-}
-
 /* Small numbers, all-ones and sign bits meet more flag cases than uniform ones. */
 static u64 interesting(void)
 {

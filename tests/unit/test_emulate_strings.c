@@ -236,16 +236,6 @@ struct form {
     u64 count_mask;
 };
 
-static u64 random64(void)
-{
-    static u64 x = 0x9E3779B97F4A7C15ULL;
-
-    x ^= x << 13;
-    x ^= x >> 7;
-    x ^= x << 17;
-    return x;
-}
-
 static struct form random_form(enum mode mode)
 {
     static const u8 opcodes[] = {0x6C, 0x6D, 0x6E, 0x6F, 0xA4, 0xA5, 0xA6, 0xA7, 0xAA, 0xAB, 0xAC, 0xAD, 0xAE, 0xAF};
